@@ -1,0 +1,72 @@
+# Everything a developer runs, by name. `make` alone prints this list.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+PYTHON ?= /usr/bin/python3
+BIN := .venv/bin
+ROOMS := crds core operator control_plane router cell analytics cli embedded
+EXTRAS := --extra embedded --extra dev
+STAMP := .venv/.synced
+# The rooms are imported from the checkout; nothing has to be built or installed again after an edit.
+export PYTHONPATH := $(subst $() ,:,$(addprefix $(CURDIR)/,$(ROOMS)))
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): requirements.lock scripts/bootstrap.sh
+	@PYTHON=$(PYTHON) bash scripts/bootstrap.sh
+
+.PHONY: env
+env: $(STAMP) ## Make or update the Python environment in .venv from requirements.lock
+
+.PHONY: up
+up: env ## Start the whole platform and run the demonstration
+	@$(BIN)/voicehelper up
+
+.PHONY: down
+down: ## Stop everything; data stays
+	@if [ -x $(BIN)/voicehelper ]; then $(BIN)/voicehelper down; else echo "nothing to stop: there is no .venv"; fi
+
+.PHONY: clean
+clean: ## Stop everything and remove data and users (packages and caches stay)
+	@if [ -x $(BIN)/voicehelper ]; then $(BIN)/voicehelper clean; else echo "nothing to remove: there is no .venv"; fi
+
+.PHONY: test
+test: env ## Run the quick and the integration tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: quick
+quick: env ## Run the quick tests only (about a minute)
+	@$(BIN)/python -m pytest -m "not integration" $(ARGS)
+
+.PHONY: lint
+lint: env ## Check format, lint, types and the direction of imports
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+.PHONY: format
+format: env ## Format the code and fix what can be fixed
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+.PHONY: generate
+generate: proto crds-yaml config-docs ## Generate gRPC code, CRD YAML and the configuration page
+
+.PHONY: proto
+proto: env ## Generate the gRPC code from proto/
+	@$(BIN)/python -m voicehelper_core.protogen
+
+.PHONY: crds-yaml
+crds-yaml: env ## Generate the CRD YAML from the models
+	@$(BIN)/python -m voicehelper_crds.generate
+
+.PHONY: config-docs
+config-docs: env ## Generate docs/configuration.md from the settings
+	@$(BIN)/python -m voicehelper_embedded.config_docs
+
+.PHONY: lock
+lock: env ## Resolve the dependencies anew into requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml $(EXTRAS) --generate-hashes --universal --no-emit-index-url -p 3.11 -o requirements.lock

@@ -1,0 +1,152 @@
+"""Verification of access tokens against identity's public keys.
+
+Keys are kept in memory and on disk, so that tokens are verified while identity is down. Only asymmetric
+algorithms are accepted, whatever the token's header says, and only keys of the key set (``jku``, ``jwk``
+and ``x5u`` headers are ignored).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections import OrderedDict
+from pathlib import Path
+
+import httpx
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+from pydantic import BaseModel, Field, ValidationError
+
+from voicehelper_core.errors import Unauthenticated, Unavailable
+
+ISSUER = "voicehelper"
+AUDIENCE = "voicehelper-api"
+ALGORITHMS = ["EdDSA", "RS256"]
+LEEWAY_SECONDS = 5
+MAX_TOKEN_LENGTH = 8192
+_REFRESH_SECONDS = 300.0
+_MIN_REFRESH_SECONDS = 2.0  # an attacker's unknown kids must not become load on identity
+_CACHE_SIZE = 4096
+
+
+class Claims(BaseModel):
+    """What an access token says. ``tenant`` is the name that the router compares, ``tid`` the id."""
+
+    iss: str
+    aud: str | list[str]
+    sub: str = Field(min_length=1)
+    tenant: str = Field(min_length=1)
+    tid: str | None = None
+    roles: list[str] = Field(default_factory=list)
+    scopes: list[str] = Field(default_factory=list)
+    iat: int
+    exp: int
+    jti: str
+
+
+def decode(token: str, keys: KeySet, *, issuer: str = ISSUER, audience: str = AUDIENCE) -> Claims:
+    """Verify signature and claims. Raises Unauthenticated with a reason that helps the caller."""
+    if len(token) > MAX_TOKEN_LENGTH:
+        raise Unauthenticated("the token is too long")
+    try:
+        decoded = jwt.decode(token, keys, algorithms=ALGORITHMS)
+        jwt.JWTClaimsRegistry(
+            leeway=LEEWAY_SECONDS,
+            iss={"essential": True, "value": issuer},
+            aud={"essential": True, "value": audience},
+            exp={"essential": True},
+        ).validate(decoded.claims)
+        return Claims.model_validate(decoded.claims)
+    except (JoseError, ValidationError, ValueError, KeyError, TypeError) as error:
+        reason = getattr(error, "error", None) or type(error).__name__
+        if reason == "expired_token":
+            raise Unauthenticated("the token has expired: log in or refresh it") from None
+        raise Unauthenticated(f"the token is not valid ({reason})") from None
+
+
+class TokenVerifier:
+    """Verifies tokens with the keys at ``jwks_url``, or with fixed ``keys``."""
+
+    def __init__(
+        self,
+        jwks_url: str | None = None,
+        *,
+        issuer: str = ISSUER,
+        audience: str = AUDIENCE,
+        cache_file: Path | None = None,
+        keys: KeySet | None = None,
+    ) -> None:
+        self._url = jwks_url
+        self._issuer, self._audience = issuer, audience
+        self._file = cache_file
+        self._keys = keys
+        self._fetched = time.monotonic() if keys else float("-inf")
+        self._lock = asyncio.Lock()
+        self._verified: OrderedDict[str, Claims] = OrderedDict()
+
+    async def verify(self, token: str) -> Claims:
+        """The claims. Raises Unauthenticated; Unavailable when no key was ever seen."""
+        known = self._verified.get(token)
+        if known is not None and known.exp + LEEWAY_SECONDS > time.time():
+            return known
+        if self._keys is None or time.monotonic() - self._fetched > _REFRESH_SECONDS:
+            await self._refresh()
+        try:
+            claims = self._decode(token)
+        except Unauthenticated as error:
+            if "expired" in error.detail or not await self._refresh():
+                raise
+            claims = self._decode(token)
+        self._verified[token] = claims
+        while len(self._verified) > _CACHE_SIZE:
+            self._verified.popitem(last=False)
+        return claims
+
+    def _decode(self, token: str) -> Claims:
+        if self._keys is None:
+            raise Unavailable("identity's keys are not known yet: try again in a moment")
+        return decode(token, self._keys, issuer=self._issuer, audience=self._audience)
+
+    async def _refresh(self) -> bool:
+        """Fetch the keys unless that was done a moment ago; True when they changed."""
+        if self._url is None or time.monotonic() - self._fetched < _MIN_REFRESH_SECONDS:
+            return False
+        async with self._lock:
+            if time.monotonic() - self._fetched < _MIN_REFRESH_SECONDS:
+                return False
+            document = await self._fetch()
+            self._fetched = time.monotonic()
+            if document is None:
+                return False
+            keys = KeySet.import_key_set(json.loads(document))
+            changed = self._keys is None or keys.as_dict(private=False) != self._keys.as_dict(private=False)
+            if changed:
+                self._keys = keys
+                self._verified.clear()  # a key may have been withdrawn
+            return changed
+
+    async def _fetch(self) -> str | None:
+        try:
+            async with httpx.AsyncClient(timeout=2, trust_env=False) as client:
+                response = await client.get(str(self._url))
+                response.raise_for_status()
+        except httpx.HTTPError:
+            if self._keys is None and self._file and self._file.exists():
+                return self._file.read_text()
+            return None
+        if self._file:
+            temporary = self._file.with_suffix(f".{os.getpid()}.tmp")
+            temporary.write_text(response.text)
+            temporary.replace(self._file)
+        return response.text
+
+
+def bearer(header: str | None) -> str:
+    """The token of an ``Authorization`` header. Raises Unauthenticated."""
+    scheme, _, token = (header or "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthenticated("send 'Authorization: Bearer <token>'")
+    return token.strip()

@@ -1,0 +1,140 @@
+"""What every gRPC server and client of ours does: identity of the call, error codes, trace context."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack
+from contextvars import ContextVar
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from voicehelper_core import context, errors, trace
+from voicehelper_core.auth import Claims, TokenVerifier, bearer
+from voicehelper_core.context import TenantContext
+from voicehelper_core.log import get_logger
+
+log = get_logger(__name__)
+
+token_of_call: ContextVar[str | None] = ContextVar("token_of_call", default=None)
+"""The caller's token, passed along unchanged so that the next service verifies it again."""
+
+Admit = Callable[[Claims], TenantContext]
+"""Claims to context; raises PermissionDenied for a tenant that is not placed here."""
+
+
+def outgoing_metadata(caller: str) -> tuple[tuple[str, str], ...]:
+    """Metadata for a call to another service: token, trace, request id and who calls."""
+    who, token = context.current_or_none(), token_of_call.get()
+    metadata = [("traceparent", trace.inject()), ("x-caller", caller)]
+    if token:
+        metadata.append(("authorization", f"Bearer {token}"))
+    if who:
+        metadata.append(("x-request-id", who.request_id))
+    return tuple(metadata)
+
+
+async def _abort(call: Any, error: BaseException) -> None:
+    """End the call with the code of ``error``; contents of unexpected errors stay in the log."""
+    if isinstance(error, errors.AppError):
+        await call.abort(error.grpc_code, error.detail)
+    if isinstance(error, grpc.RpcError):
+        known = errors.from_grpc(error)
+        await call.abort(known.grpc_code, known.detail)
+    log.error("unexpected error", error_type=type(error).__name__, exc_info=error)
+    await call.abort(grpc.StatusCode.INTERNAL, "something went wrong on our side")
+
+
+class _Wrapping(grpc.aio.ServerInterceptor):
+    """Runs every handler inside ``scope(metadata)`` and maps its errors."""
+
+    async def enter(self, stack: ExitStack, metadata: dict[str, str], method: str) -> None:
+        """Set up what the handler runs in; may raise AppError."""
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler:
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return handler
+        metadata = {
+            str(k): (v.decode("latin-1") if isinstance(v, bytes) else str(v))
+            for k, v in (handler_call_details.invocation_metadata or ())
+        }
+        method = str(handler_call_details.method)
+
+        async def unary(request: Any, call: Any) -> Any:
+            with ExitStack() as stack:
+                try:
+                    await self.enter(stack, metadata, method)
+                    return await inner(request, call)
+                except Exception as error:
+                    if isinstance(error, grpc.aio.AbortError):
+                        raise
+                    await _abort(call, error)
+            return None
+
+        async def stream(request: Any, call: Any) -> AsyncIterator[Any]:
+            with ExitStack() as stack:
+                try:
+                    await self.enter(stack, metadata, method)
+                    async for item in inner(request, call):
+                        yield item
+                except Exception as error:
+                    if isinstance(error, grpc.aio.AbortError):
+                        raise
+                    await _abort(call, error)
+
+        codec = {
+            "request_deserializer": handler.request_deserializer,
+            "response_serializer": handler.response_serializer,
+        }
+        if handler.response_streaming:
+            inner = handler.stream_stream if handler.request_streaming else handler.unary_stream
+            make = (
+                grpc.stream_stream_rpc_method_handler
+                if handler.request_streaming
+                else grpc.unary_stream_rpc_method_handler
+            )
+            return make(stream, **codec)
+        inner = handler.stream_unary if handler.request_streaming else handler.unary_unary
+        make = (
+            grpc.stream_unary_rpc_method_handler if handler.request_streaming else grpc.unary_unary_rpc_method_handler
+        )
+        return make(unary, **codec)
+
+
+class ErrorInterceptor(_Wrapping):
+    """Error codes and trace context, for services without a tenant (inference, identity)."""
+
+    async def enter(self, stack: ExitStack, metadata: dict[str, str], method: str) -> None:
+        stack.enter_context(trace.use(trace.child_of(metadata.get("traceparent"))))
+
+
+class ContextInterceptor(_Wrapping):
+    """Verifies the token and the caller and runs the handler inside the tenant's context.
+
+    ``callers`` maps a service's full name to who may call it (``x-caller``): deny by default.
+    """
+
+    def __init__(self, verifier: TokenVerifier, admit: Admit, callers: dict[str, frozenset[str]] | None = None) -> None:
+        self._verifier, self._admit, self._callers = verifier, admit, callers
+
+    async def enter(self, stack: ExitStack, metadata: dict[str, str], method: str) -> None:
+        stack.enter_context(trace.use(trace.child_of(metadata.get("traceparent"))))
+        if self._callers is not None:
+            service, caller = method.split("/")[1], metadata.get("x-caller", "")
+            if caller not in self._callers.get(service, frozenset()):
+                raise errors.PermissionDenied(f"'{caller or 'an unnamed caller'}' may not call {service}")
+        token = bearer(metadata.get("authorization"))
+        who = self._admit(await self._verifier.verify(token))
+        if request_id := metadata.get("x-request-id"):
+            who = TenantContext(
+                who.tenant_id, who.tenant, who.user_id, who.cell_id, who.roles, who.scopes, request_id[:128]
+            )
+        stack.enter_context(context.use(who))
+        reset = token_of_call.set(token)
+        stack.callback(token_of_call.reset, reset)

@@ -1,0 +1,98 @@
+"""Names of everything that belongs to a cell or a tenant, built in one place from their ids.
+
+Ids (12 characters of [a-z0-9], a letter first) come from ``new_id``; they are made once, kept in status
+and never reused, so that a recreated tenant of the same name never meets old data.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import string
+
+ID = re.compile(r"^[a-z][a-z0-9]{11}$")
+SERVICES = ("conversation", "knowledge")
+"""Services of a cell that own a Postgres schema."""
+TOPICS: dict[str, int] = {
+    "conversation.events": 6,
+    "document.events": 3,
+    "ai.tasks": 12,
+    "ai.results": 6,
+    "notification.requests": 3,
+}
+"""Topics of a cell and their partitions."""
+PUBLIC_TENANT = "_public"
+"""The tenant name of platform tokens and of requests without a tenant header."""
+
+
+def new_id() -> str:
+    """A fresh id; 26 * 36**11 of them make a clash a non-event."""
+    rest = string.ascii_lowercase + string.digits
+    return secrets.choice(string.ascii_lowercase) + "".join(secrets.choice(rest) for _ in range(11))
+
+
+def checked(identifier: str) -> str:
+    """The id itself. Raises ValueError for anything else, so that no name is ever built from a stranger."""
+    if not ID.match(identifier):
+        raise ValueError(f"not an id: {identifier!r}")
+    return identifier
+
+
+def schema(cell_id: str, service: str) -> str:
+    """Postgres schema of a service."""
+    return f"{checked(cell_id)}_{service}"
+
+
+def owner_role(cell_id: str, service: str) -> str:
+    """NOLOGIN role that owns the schema and runs its migrations."""
+    return f"{checked(cell_id)}_{service}_owner"
+
+
+def service_role(cell_id: str, service: str) -> str:
+    """NOLOGIN role without DDL that the workload takes with SET LOCAL ROLE."""
+    return f"{checked(cell_id)}_{service}_rw"
+
+
+def login_role(cell_id: str) -> str:
+    """LOGIN NOINHERIT role of the cell's compact workload; owns nothing."""
+    return checked(cell_id)
+
+
+def migrator_role(cell_id: str) -> str:
+    """LOGIN role of migrations; may become the owners."""
+    return f"{checked(cell_id)}_migrator"
+
+
+def topic(cell_id: str, name: str) -> str:
+    """Kafka topic of a cell."""
+    return f"{checked(cell_id)}.{name}"
+
+
+def kafka_user(cell_id: str) -> str:
+    """SCRAM user of a cell, allowed ``<cell>.`` and nothing else."""
+    return checked(cell_id)
+
+
+def consumer_group(cell_id: str, service: str) -> str:
+    """Kafka consumer group of a service."""
+    return f"{checked(cell_id)}.{service}"
+
+
+def collection(cell_id: str) -> str:
+    """Milvus collection of a cell."""
+    return f"{checked(cell_id)}_document_chunks"
+
+
+def partition(tenant_id: str) -> str:
+    """Milvus partition of a tenant."""
+    return checked(tenant_id)
+
+
+def os_user(cell_id: str) -> str:
+    """Operating-system user of a cell's processes, where root runs the platform."""
+    return f"vh-{checked(cell_id)}"
+
+
+def cell_secret(cell_id: str) -> str:
+    """Name of the secret that holds a cell's credentials."""
+    return f"cell-{checked(cell_id)}"

@@ -1,0 +1,46 @@
+"""The resources of ``voicehelper.io/v1alpha1``: the contract of everything else.
+
+The pydantic models here are the only source: CRD YAML is generated from them (``generate.py``) and the
+embedded resource store validates with them (``validation.py``). This package imports nothing of ours.
+"""
+
+from voicehelper_crds.meta import Condition, ObjectMeta, OwnerReference
+from voicehelper_crds.models import (
+    KINDS,
+    Cell,
+    CellClass,
+    CellClassSpec,
+    CellSpec,
+    CellStatus,
+    Resource,
+    Tenant,
+    TenantPlan,
+    TenantPlanSpec,
+    TenantSpec,
+    TenantStatus,
+)
+
+GROUP = "voicehelper.io"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+
+__all__ = [
+    "API_VERSION",
+    "GROUP",
+    "KINDS",
+    "VERSION",
+    "Cell",
+    "CellClass",
+    "CellClassSpec",
+    "CellSpec",
+    "CellStatus",
+    "Condition",
+    "ObjectMeta",
+    "OwnerReference",
+    "Resource",
+    "Tenant",
+    "TenantPlan",
+    "TenantPlanSpec",
+    "TenantSpec",
+    "TenantStatus",
+]

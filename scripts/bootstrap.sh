@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Makes .venv from requirements.lock: with uv, which comes from PyPI into the environment itself.
+# As root the environment is built from a Python that other users can run, since services run as such.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+python=${PYTHON:-/usr/bin/python3}
+say() { printf '\033[1m==>\033[0m %s\n' "$*"; }
+
+if [ "$(id -u)" = 0 ]; then
+  real=$(readlink -f "$(command -v "$python" || echo /nonexistent)")
+  case "$real" in
+    "$HOME"/* | /root/* | /nonexistent) python=/usr/bin/python3 ;;
+  esac
+fi
+if ! "$python" -c 'import sys; raise SystemExit(sys.version_info < (3, 11))' 2>/dev/null; then
+  echo "error: Python 3.11 or newer is needed at $python (PYTHON=... chooses another one)" >&2
+  echo "       on Debian: apt-get install python3 python3-venv" >&2
+  exit 1
+fi
+if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    say "installing python3-venv (apt-get)"
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv >/dev/null
+  else
+    echo "error: python3-venv is missing; on Debian: apt-get install python3-venv" >&2
+    exit 1
+  fi
+fi
+started=$SECONDS
+[ -x .venv/bin/python ] || { say "making .venv from $("$python" --version)"; "$python" -m venv .venv; }
+[ -x .venv/bin/uv ] || { say "getting uv"; .venv/bin/python -m pip install --quiet --require-hashes --no-deps -r scripts/uv.lock; }
+say "installing $(grep -c '==' requirements.lock) packages of requirements.lock (about 500 MB to download the first time)"
+.venv/bin/uv pip sync --python .venv/bin/python requirements.lock
+printf '%s\n' '#!/bin/sh' '# Runs the command from this checkout.' \
+  'root=$(CDPATH= cd -- "$(dirname -- "$(readlink -f -- "$0")")/../.." && pwd)' \
+  'for room in crds core operator control_plane router cell analytics cli embedded; do' \
+  '  PYTHONPATH=${PYTHONPATH:+$PYTHONPATH:}$root/$room' \
+  'done' \
+  'export PYTHONPATH' \
+  'exec "$root/.venv/bin/python" -m voicehelper_cli "$@"' > .venv/bin/voicehelper
+chmod 755 .venv/bin/voicehelper
+touch .venv/.synced
+say "environment ready after $((SECONDS - started)) s"
