@@ -27,10 +27,25 @@ if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
   fi
 fi
 started=$SECONDS
+if [ ! -x .venv/bin/uv ]; then
+  say "making .venv with $("$python" --version) and getting uv"
+  "$python" -m venv .venv
+  .venv/bin/python -m pip install --quiet --require-hashes --no-deps -r scripts/uv.lock
+fi
+say "installing python3-venv (apt-get)"
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv >/dev/null
+  else
+    echo "error: python3-venv is missing; on Debian: apt-get install python3-venv" >&2
+    exit 1
+  fi
+fi
+started=$SECONDS
 [ -x .venv/bin/python ] || { say "making .venv from $("$python" --version)"; "$python" -m venv .venv; }
 [ -x .venv/bin/uv ] || { say "getting uv"; .venv/bin/python -m pip install --quiet --require-hashes --no-deps -r scripts/uv.lock; }
 say "installing $(grep -c '==' requirements.lock) packages of requirements.lock (about 500 MB to download the first time)"
-.venv/bin/uv pip sync --python .venv/bin/python requirements.lock
+quiet=--quiet
+[ -t 1 ] && quiet=
+.venv/bin/uv pip sync $quiet --python .venv/bin/python requirements.lock
 printf '%s\n' '#!/bin/sh' '# Runs the command from this checkout.' \
   'root=$(CDPATH= cd -- "$(dirname -- "$(readlink -f -- "$0")")/../.." && pwd)' \
   'for room in crds core operator control_plane router cell analytics cli embedded; do' \
