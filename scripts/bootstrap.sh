@@ -7,9 +7,8 @@ python=${PYTHON:-/usr/bin/python3}
 say() { printf '\033[1m==>\033[0m %s\n' "$*"; }
 
 if [ "$(id -u)" = 0 ]; then
-  real=$(readlink -f "$(command -v "$python" || echo /nonexistent)")
-  case "$real" in
-    "$HOME"/* | /root/* | /nonexistent) python=/usr/bin/python3 ;;
+  case "$(readlink -f "$(command -v "$python" || echo /root/none)")" in
+    "$HOME"/* | /root/*) python=/usr/bin/python3 ;;
   esac
 fi
 if ! "$python" -c 'import sys; raise SystemExit(sys.version_info < (3, 11))' 2>/dev/null; then
@@ -19,7 +18,7 @@ if ! "$python" -c 'import sys; raise SystemExit(sys.version_info < (3, 11))' 2>/
 fi
 if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    say "installing python3-venv (apt-get)"
+    say "getting python3-venv (apt-get)"
     apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv >/dev/null
   else
     echo "error: python3-venv is missing; on Debian: apt-get install python3-venv" >&2
@@ -32,27 +31,20 @@ if [ ! -x .venv/bin/uv ]; then
   "$python" -m venv .venv
   .venv/bin/python -m pip install --quiet --require-hashes --no-deps -r scripts/uv.lock
 fi
-say "installing python3-venv (apt-get)"
-    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv >/dev/null
-  else
-    echo "error: python3-venv is missing; on Debian: apt-get install python3-venv" >&2
-    exit 1
-  fi
-fi
-started=$SECONDS
-[ -x .venv/bin/python ] || { say "making .venv from $("$python" --version)"; "$python" -m venv .venv; }
-[ -x .venv/bin/uv ] || { say "getting uv"; .venv/bin/python -m pip install --quiet --require-hashes --no-deps -r scripts/uv.lock; }
-say "installing $(grep -c '==' requirements.lock) packages of requirements.lock (about 500 MB to download the first time)"
+say "installing $(grep -c '==' requirements.lock) packages of requirements.lock (500 MB to download the first time)"
 quiet=--quiet
 [ -t 1 ] && quiet=
 .venv/bin/uv pip sync $quiet --python .venv/bin/python requirements.lock
-printf '%s\n' '#!/bin/sh' '# Runs the command from this checkout.' \
-  'root=$(CDPATH= cd -- "$(dirname -- "$(readlink -f -- "$0")")/../.." && pwd)' \
-  'for room in crds core operator control_plane router cell analytics cli embedded; do' \
-  '  PYTHONPATH=${PYTHONPATH:+$PYTHONPATH:}$root/$room' \
-  'done' \
-  'export PYTHONPATH' \
-  'exec "$root/.venv/bin/python" -m voicehelper_cli "$@"' > .venv/bin/voicehelper
+cat > .venv/bin/voicehelper <<'LAUNCHER'
+#!/bin/sh
+# Runs the command from the checkout that this environment belongs to.
+root=$(CDPATH= cd -- "$(dirname -- "$(readlink -f -- "$0")")/../.." && pwd)
+for room in crds core operator control_plane router cell analytics cli embedded; do
+  PYTHONPATH=${PYTHONPATH:+$PYTHONPATH:}$root/$room
+done
+export PYTHONPATH
+exec "$root/.venv/bin/python" -m voicehelper_cli "$@"
+LAUNCHER
 chmod 755 .venv/bin/voicehelper
 touch .venv/.synced
 say "environment ready after $((SECONDS - started)) s"
