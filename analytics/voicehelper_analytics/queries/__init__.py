@@ -1,0 +1,1 @@
+"""Questions to ClickHouse, each with the tenant bound as a parameter."""

@@ -1,0 +1,1 @@
+"""ClickHouse tables and views (``clickhouse.py``) and the sink's own Postgres schema (``migrations``)."""

@@ -1,0 +1,76 @@
+"""What the sink has read, in its own Postgres schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+
+from voicehelper_analytics.sink.batches import DeadLetter
+
+Partition = tuple[str, int]
+Ranges = Mapping[Partition, tuple[int, int]]
+"""First offset and the one after the last, by topic and partition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch that was begun: exactly these offsets without these events, under this token."""
+
+    id: int
+    ranges: Ranges
+    skipped: frozenset[UUID]
+
+    @property
+    def token(self) -> str:
+        """Deduplication token of the insert."""
+        return f"message_events:{self.id}"
+
+
+class Progress:
+    """Positions and the one pending batch. Raises what asyncpg raises; the caller begins again then."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    async def positions(self) -> dict[Partition, int]:
+        """Next offset to read, by topic and partition."""
+        rows = await self._pool.fetch("SELECT topic, partition, next_offset FROM analytics.sink_positions")
+        return {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+
+    async def pending(self) -> Batch | None:
+        """The batch that was begun and not ended, if any."""
+        row = await self._pool.fetchrow("SELECT id, ranges, skipped FROM analytics.sink_batches ORDER BY id LIMIT 1")
+        if row is None:
+            return None
+        ranges = {(topic, part): (first, end) for topic, part, first, end in json.loads(row["ranges"])}
+        return Batch(row["id"], ranges, frozenset(row["skipped"]))
+
+    async def begin(self, ranges: Ranges, skipped: Iterable[UUID]) -> Batch:
+        """Record a batch before it is inserted."""
+        listed = sorted((topic, part, first, end) for (topic, part), (first, end) in ranges.items())
+        skips = sorted(skipped)
+        number = await self._pool.fetchval(
+            "INSERT INTO analytics.sink_batches (ranges, skipped) VALUES ($1, $2) RETURNING id",
+            json.dumps(listed),
+            skips,
+        )
+        return Batch(number, ranges, frozenset(skips))
+
+    async def complete(self, batch: Batch, dead: Iterable[DeadLetter]) -> None:
+        """Record that a batch is in ClickHouse and where to go on."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.executemany(
+                "INSERT INTO analytics.dead_letters (topic, partition, record_offset, reason, value)"
+                " VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+                [(d.record.topic, d.record.partition, d.record.offset, d.reason, d.record.value) for d in dead],
+            )
+            await connection.executemany(
+                "INSERT INTO analytics.sink_positions (topic, partition, next_offset) VALUES ($1, $2, $3)"
+                " ON CONFLICT (topic, partition) DO UPDATE SET next_offset = EXCLUDED.next_offset",
+                [(topic, part, end) for (topic, part), (_, end) in batch.ranges.items()],
+            )
+            await connection.execute("DELETE FROM analytics.sink_batches WHERE id = $1", batch.id)
