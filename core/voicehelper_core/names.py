@@ -43,6 +43,11 @@ def schema(cell_id: str, service: str) -> str:
     return f"{checked(cell_id)}_{service}"
 
 
+def placement_schema(cell_id: str) -> str:
+    """Postgres schema that lists the tenants placed in a cell; the operator writes it, the cell reads it."""
+    return f"{checked(cell_id)}_placement"
+
+
 def owner_role(cell_id: str, service: str) -> str:
     """NOLOGIN role that owns the schema and runs its migrations."""
     return f"{checked(cell_id)}_{service}_owner"

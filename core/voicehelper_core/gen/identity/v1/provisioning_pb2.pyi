@@ -1,0 +1,59 @@
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from typing import ClassVar as _ClassVar, Optional as _Optional
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class EnsureTenantRequest(_message.Message):
+    __slots__ = ("name", "tenant_id", "admin_email", "admin_display_name", "admin_password", "max_users")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    ADMIN_EMAIL_FIELD_NUMBER: _ClassVar[int]
+    ADMIN_DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    ADMIN_PASSWORD_FIELD_NUMBER: _ClassVar[int]
+    MAX_USERS_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    tenant_id: str
+    admin_email: str
+    admin_display_name: str
+    admin_password: str
+    max_users: int
+    def __init__(self, name: _Optional[str] = ..., tenant_id: _Optional[str] = ..., admin_email: _Optional[str] = ..., admin_display_name: _Optional[str] = ..., admin_password: _Optional[str] = ..., max_users: _Optional[int] = ...) -> None: ...
+
+class EnsureTenantResponse(_message.Message):
+    __slots__ = ("admin_ready", "message", "users")
+    ADMIN_READY_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    USERS_FIELD_NUMBER: _ClassVar[int]
+    admin_ready: bool
+    message: str
+    users: int
+    def __init__(self, admin_ready: _Optional[bool] = ..., message: _Optional[str] = ..., users: _Optional[int] = ...) -> None: ...
+
+class RemoveTenantRequest(_message.Message):
+    __slots__ = ("tenant_id",)
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    tenant_id: str
+    def __init__(self, tenant_id: _Optional[str] = ...) -> None: ...
+
+class RemoveTenantResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class IssueServiceTokenRequest(_message.Message):
+    __slots__ = ("tenant", "tenant_id", "scope")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    SCOPE_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    tenant_id: str
+    scope: str
+    def __init__(self, tenant: _Optional[str] = ..., tenant_id: _Optional[str] = ..., scope: _Optional[str] = ...) -> None: ...
+
+class IssueServiceTokenResponse(_message.Message):
+    __slots__ = ("access_token", "expires_at")
+    ACCESS_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    access_token: str
+    expires_at: int
+    def __init__(self, access_token: _Optional[str] = ..., expires_at: _Optional[int] = ...) -> None: ...
