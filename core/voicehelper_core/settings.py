@@ -40,6 +40,8 @@ class BaseAppSettings(BaseSettings):
     """Region, in every log line."""
     log_level: str = "INFO"
     """DEBUG, INFO, WARN or ERROR."""
+    fault_points: str = ""
+    """Points at which tests kill, delay or fail the process (``core.faults``); empty in production."""
     service_version: str = distribution_version()
     """Version, in every log line."""
 
