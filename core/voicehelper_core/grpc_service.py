@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack
+import inspect
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack, aclosing
 from contextvars import ContextVar
 from typing import Any
 
@@ -71,21 +72,27 @@ class _Wrapping(grpc.aio.ServerInterceptor):
                 try:
                     await self.enter(stack, metadata, method)
                     return await inner(request, call)
+                except grpc.aio.AbortError:
+                    raise
                 except Exception as error:
-                    if isinstance(error, grpc.aio.AbortError):
-                        raise
                     await _abort(call, error)
             return None
 
-        async def stream(request: Any, call: Any) -> AsyncIterator[Any]:
+        # A coroutine that writes, not a generator: grpc.aio leaves a cancelled generator to the garbage collector,
+        # which ends it in another task, without the tenant's context. Here it ends where it ran.
+        async def stream(request: Any, call: Any) -> None:
             with ExitStack() as stack:
                 try:
                     await self.enter(stack, metadata, method)
-                    async for item in inner(request, call):
-                        yield item
+                    if not inspect.isasyncgenfunction(inner):
+                        await inner(request, call)
+                        return
+                    async with aclosing(inner(request, call)) as items:
+                        async for item in items:
+                            await call.write(item)
+                except grpc.aio.AbortError:
+                    raise
                 except Exception as error:
-                    if isinstance(error, grpc.aio.AbortError):
-                        raise
                     await _abort(call, error)
 
         codec = {
