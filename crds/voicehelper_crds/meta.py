@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 # A DNS label without dots: it becomes a header value, a host name and a part of longer names.
 # 40 characters leave room for every prefix and suffix under Kubernetes' 63.
@@ -19,12 +22,45 @@ ID_PATTERN = r"^[a-z][a-z0-9]{11}$"
 ResourceId = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 
 
+LABEL_PATTERN = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
+LabelValue = Annotated[str, StringConstraints(pattern=LABEL_PATTERN, max_length=63)]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What fields must hold together: for pydantic as ``holds``, for the API server as a CEL expression."""
+
+    path: str
+    """The field to mend, below the model, as ``.placement.region``."""
+    message: str
+    cel: str
+    holds: Callable[[Any], bool]
+
+
+def immutable(reason: str) -> dict[str, Any]:
+    """``json_schema_extra`` of a field that keeps its first value; ``reason`` says why, and what to do instead."""
+    return {"immutable": reason}
+
+
 class Model(BaseModel):
     """Camel case outside, snake case inside; unknown fields are refused with their path."""
 
     model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, extra="forbid", use_attribute_docstrings=True
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
     )
+
+    rules: ClassVar[tuple[Rule, ...]] = ()
+
+    @model_validator(mode="after")
+    def _rules_hold(self) -> Self:
+        for rule in self.rules:
+            if not rule.holds(self):
+                raise PydanticCustomError("rule", "{message}", {"message": rule.message, "path": rule.path})
+        return self
 
 
 class OwnerReference(Model):
@@ -49,7 +85,7 @@ class ObjectMeta(Model):
     """Set by the store."""
     deletion_timestamp: datetime | None = None
     """Set when a deletion was asked for; the resource goes when its last finalizer does."""
-    labels: dict[str, str] = Field(default_factory=dict)
+    labels: dict[str, LabelValue] = Field(default_factory=dict)
     """For selection."""
     annotations: dict[str, str] = Field(default_factory=dict)
     """For people and tools."""

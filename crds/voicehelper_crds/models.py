@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from voicehelper_crds.meta import Condition, Model, ObjectMeta, ResourceId, ResourceName
+from voicehelper_crds.meta import Condition, Model, ObjectMeta, ResourceId, ResourceName, Rule, immutable
 
 Email = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$", max_length=254)]
 Isolation = Literal["shared", "dedicated"]
@@ -119,18 +119,24 @@ class TenantSpec(Model):
     upgrade_policy: Literal["Auto", "Manual"] = "Auto"
     """Whether rollouts may take the tenant's dedicated cell along."""
 
-    @model_validator(mode="after")
-    def _residency_holds(self) -> TenantSpec:
-        region = self.placement.region
-        if self.residency and region and region != self.residency:
-            raise ValueError(f"placement.region '{region}' is outside residency '{self.residency}'")
-        return self
-
-    @model_validator(mode="after")
-    def _dedicated_has_no_group(self) -> TenantSpec:
-        if self.placement.isolation == "dedicated" and self.placement.group:
-            raise ValueError("placement.group is for shared cells; a dedicated cell has one tenant")
-        return self
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            path=".placement.region",
+            message="the region is outside of the tenant's residency",
+            cel="!has(self.residency) || !has(self.placement) || !has(self.placement.region)"
+            " || self.placement.region == self.residency",
+            holds=lambda spec: (
+                None in (spec.residency, spec.placement.region) or spec.placement.region == spec.residency
+            ),
+        ),
+        Rule(
+            path=".placement.group",
+            message="a group is for shared cells; a dedicated cell has one tenant",
+            cel="!has(self.placement) || !has(self.placement.group) || !has(self.placement.isolation)"
+            " || self.placement.isolation != 'dedicated'",
+            holds=lambda spec: spec.placement.group is None or spec.placement.isolation != "dedicated",
+        ),
+    )
 
 
 class TenantUsage(Model):
@@ -180,14 +186,19 @@ class MaintenanceWindow(Model):
 
 
 class CellSpec(Model):
-    tenancy: Isolation = "shared"
+    tenancy: Isolation = Field(
+        default="shared", json_schema_extra=immutable("a cell is shared or dedicated for life: make another cell")
+    )
     """A group of tenants, or one."""
     class_ref: ResourceName = "standard"
     """Name of the CellClass."""
-    region: str = Field(default="local", max_length=63)
+    region: str = Field(
+        default="local", max_length=63, json_schema_extra=immutable("a cell stays in its region: make another cell")
+    )
     """Where the cell runs."""
-    capacity: int = Field(default=100, ge=1, le=1000)
-    """Tenants that fit (a Milvus collection holds at most 1,024 partitions)."""
+    capacity: int = Field(default=100, ge=1, le=1000, json_schema_extra={"omit_default": True})
+    """Tenants that fit (a Milvus collection holds at most 1,024 partitions): 100 in a shared cell unless set, 1 in a
+    dedicated one."""
     topology: Literal["compact", "expanded"] = "compact"
     """All services in one process, or one deployment each."""
     release: str | None = Field(default=None, max_length=63)
@@ -198,18 +209,29 @@ class CellSpec(Model):
     """Stop the workloads and keep everything."""
     cordoned: bool = False
     """Take no new tenants."""
-    stores: CellStores = Field(default_factory=CellStores)
+    stores: CellStores = Field(
+        default_factory=CellStores,
+        json_schema_extra=immutable("a cell's data stays on its servers: make another cell and move the tenants"),
+    )
     """Which servers the slices live on."""
     deletion: Deletion = Field(default_factory=lambda: Deletion(policy="Retain"))
     """How the cell ends; refused while tenants are placed in it."""
 
-    @model_validator(mode="after")
-    def _dedicated_holds_one(self) -> CellSpec:
-        if self.tenancy == "dedicated" and "capacity" in self.model_fields_set and self.capacity != 1:
-            raise ValueError("capacity of a dedicated cell is 1")
-        if self.tenancy == "dedicated":
-            self.capacity = 1
-        return self
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            path=".capacity",
+            message="a dedicated cell holds one tenant: its capacity is 1",
+            cel="!has(self.tenancy) || self.tenancy != 'dedicated' || !has(self.capacity) || self.capacity == 1",
+            holds=lambda spec: spec.tenancy != "dedicated" or spec.capacity == 1,
+        ),
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _dedicated_holds_one(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("tenancy") == "dedicated" and "capacity" not in data:
+            return {**data, "capacity": 1}
+        return data
 
 
 class SliceStatus(Model):
