@@ -33,7 +33,7 @@ def new_id() -> str:
 
 def checked(identifier: str) -> str:
     """The id itself. Raises ValueError for anything else, so that no name is ever built from a stranger."""
-    if not ID.match(identifier):
+    if not ID.fullmatch(identifier):
         raise ValueError(f"not an id: {identifier!r}")
     return identifier
 

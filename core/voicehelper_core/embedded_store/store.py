@@ -1,0 +1,207 @@
+"""Reads and writes, with the semantics of the Kubernetes API."""
+
+from __future__ import annotations
+
+import builtins
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from voicehelper_crds import KINDS, Resource
+from voicehelper_crds.validation import ValidationFailed, validate, validate_update
+
+from voicehelper_core import errors
+from voicehelper_core.embedded_store import removal, rows
+from voicehelper_core.embedded_store.connection import session
+from voicehelper_core.embedded_store.schema import LOCK
+from voicehelper_core.embedded_store.watch import watch
+from voicehelper_core.ports import Change
+
+R = TypeVar("R", bound=Resource)
+
+_SELECT = "SELECT * FROM resources.objects WHERE kind = $1 AND name = $2"
+
+
+class PostgresResourceStore:
+    """``ports.ResourceStore`` in Postgres. ``pool`` comes from ``connect``; the schema from ``install``."""
+
+    def __init__(self, pool: Any, *, poll_seconds: float = 2.0) -> None:
+        self._pool = pool
+        self._poll_seconds = poll_seconds
+
+    async def get(self, kind: type[R], name: str) -> R:
+        async with session(self._pool) as connection:
+            return rows.to_resource(kind, rows.document(await _existing(connection, kind, name)))
+
+    async def list(self, kind: type[R], labels: Mapping[str, str] | None = None) -> list[R]:
+        async with session(self._pool) as connection:
+            found = await connection.fetch(
+                'SELECT * FROM resources.objects WHERE kind = $1 AND labels @> $2::jsonb ORDER BY name COLLATE "C"',
+                kind.kind_name,
+                rows.to_json(dict(labels or {})),
+            )
+        return [rows.to_resource(kind, rows.document(row)) for row in found]
+
+    async def apply(self, manifest: Mapping[str, Any]) -> Resource:
+        wanted, given = _validated(manifest)
+        async with session(self._pool) as connection:
+            current = await connection.fetchrow(_SELECT, wanted.kind_name, wanted.metadata.name)
+            if current and _replacement(current, wanted, given) is None:
+                return rows.to_resource(type(wanted), rows.document(current))
+        async with self._writing() as connection:
+            current = await connection.fetchrow(_SELECT, wanted.kind_name, wanted.metadata.name)
+            if current is None:
+                return await _insert(connection, wanted)
+            return await _replace(connection, current, wanted, given)
+
+    async def create(self, manifest: Mapping[str, Any]) -> Resource:
+        wanted, _ = _validated(manifest)
+        async with self._writing() as connection:
+            if await connection.fetchrow(_SELECT, wanted.kind_name, wanted.metadata.name):
+                raise errors.Conflict(f"{wanted.kind_name} '{wanted.metadata.name}' exists already")
+            return await _insert(connection, wanted)
+
+    async def update_status(self, kind: type[R], name: str, status: Any, *, resource_version: str | None = None) -> R:
+        async with session(self._pool) as connection:
+            current = await _existing(connection, kind, name)
+            if _status(kind, current, status, resource_version) is None:
+                return rows.to_resource(kind, rows.document(current))
+        async with self._writing() as connection:
+            current = await _existing(connection, kind, name)
+            text = _status(kind, current, status, resource_version)
+            if text is not None:
+                current = await connection.fetchrow(
+                    "UPDATE resources.objects SET status = $3::jsonb, resource_version = nextval('resources.version')"
+                    " WHERE kind = $1 AND name = $2 RETURNING *",
+                    kind.kind_name,
+                    name,
+                    text,
+                )
+        return rows.to_resource(kind, rows.document(current))
+
+    async def set_finalizers(self, kind: type[R], name: str, finalizers: builtins.list[str]) -> None:
+        async with self._writing() as connection:
+            current = await _existing(connection, kind, name)
+            added = sorted(set(finalizers) - set(current["finalizers"]))
+            if current["deletion_timestamp"] and added:
+                raise errors.Conflict(
+                    f"{kind.kind_name} '{name}' is being deleted: no finalizer can be added ({added})"
+                )
+            if current["deletion_timestamp"] and not finalizers:
+                await removal.remove(connection, current)
+            elif list(current["finalizers"]) != list(finalizers):
+                await connection.execute(
+                    "UPDATE resources.objects SET finalizers = $3, resource_version = nextval('resources.version')"
+                    " WHERE kind = $1 AND name = $2",
+                    kind.kind_name,
+                    name,
+                    finalizers,
+                )
+
+    async def delete(self, kind: type[R], name: str) -> None:
+        async with self._writing() as connection:
+            await removal.ask(connection, await _existing(connection, kind, name))
+
+    def watch(self, *kinds: type[Resource]) -> AsyncIterator[Change]:
+        return watch(self._pool, kinds or tuple(KINDS.values()), self._poll_seconds)
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[Any]:
+        """A transaction whose versions are in order with those of all others."""
+        async with session(self._pool) as connection, connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
+            yield connection
+            await connection.execute("NOTIFY resources")
+
+
+async def _existing(connection: Any, kind: type[Resource], name: str) -> Any:
+    row = await connection.fetchrow(_SELECT, kind.kind_name, name) if name.isascii() and name.isprintable() else None
+    if row is None:
+        raise errors.NotFound(f"{kind.kind_name} '{name}' does not exist")
+    return row
+
+
+def _validated(manifest: Mapping[str, Any]) -> tuple[Resource, Mapping[str, Any]]:
+    """The resource, and the metadata as it was given (what is absent there is left as it is)."""
+    try:
+        return validate(manifest), manifest["metadata"]
+    except ValidationFailed as failed:
+        raise _invalid(failed) from None
+
+
+def _invalid(failed: ValidationFailed) -> errors.InvalidArgument:
+    return errors.InvalidArgument(str(failed), errors=failed.errors)
+
+
+async def _insert(connection: Any, wanted: Resource) -> Resource:
+    meta = wanted.metadata
+    if meta.resource_version is not None:
+        raise errors.Conflict(
+            f"{wanted.kind_name} '{meta.name}' does not exist (any more): leave out metadata.resourceVersion to make it"
+        )
+    row = await connection.fetchrow(
+        "INSERT INTO resources.objects (kind, name, uid, generation, resource_version, labels, annotations, finalizers,"
+        " owner_references, spec, status) VALUES ($1, $2, $3, 1, nextval('resources.version'), $4, $5, $6, $7,"
+        " $8, '{}') RETURNING *",
+        wanted.kind_name,
+        meta.name,
+        uuid.uuid4(),
+        rows.to_json(meta.labels),
+        rows.to_json(meta.annotations),
+        meta.finalizers,
+        rows.to_json([rows.dump(item) for item in meta.owner_references]),
+        rows.to_json(rows.dump(wanted.spec)),  # type: ignore[attr-defined]
+    )
+    return rows.to_resource(type(wanted), rows.document(row))
+
+
+def _replacement(row: Any, wanted: Resource, given: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Columns to write, None where nothing would change. Raises Conflict and InvalidArgument."""
+    current = rows.to_resource(type(wanted), rows.document(row))
+    shown, meta, now = f"{wanted.kind_name} '{wanted.metadata.name}'", wanted.metadata, current.metadata
+    if now.deletion_timestamp:
+        raise errors.Conflict(f"{shown} is being deleted: wait until it is gone, then apply again")
+    if meta.resource_version not in (None, now.resource_version):
+        raise errors.Conflict(
+            f"{shown} has changed (resourceVersion {now.resource_version}, not {meta.resource_version}): read it again"
+        )
+    if meta.uid not in (None, now.uid):
+        raise errors.Conflict(f"{shown} is another one now (uid {now.uid}, not {meta.uid})")
+    try:
+        validate_update(current, wanted)
+    except ValidationFailed as failed:
+        raise _invalid(failed) from None
+    owners = meta.owner_references if "ownerReferences" in given else now.owner_references
+    before, after = rows.dump(current.spec), rows.dump(wanted.spec)  # type: ignore[attr-defined]
+    same = (before, now.labels, now.annotations, now.owner_references)
+    if same == (after, meta.labels, meta.annotations, owners):
+        return None
+    return {
+        "generation": row["generation"] + (before != after),
+        "labels": rows.to_json(meta.labels),
+        "annotations": rows.to_json(meta.annotations),
+        "owner_references": rows.to_json([rows.dump(item) for item in owners]),
+        "spec": rows.to_json(after),
+    }
+
+
+async def _replace(connection: Any, row: Any, wanted: Resource, given: Mapping[str, Any]) -> Resource:
+    columns = _replacement(row, wanted, given)
+    if columns is not None:
+        row = await connection.fetchrow(
+            "UPDATE resources.objects SET generation = $3, labels = $4, annotations = $5, owner_references = $6,"
+            " spec = $7, resource_version = nextval('resources.version') WHERE kind = $1 AND name = $2 RETURNING *",
+            row["kind"],
+            row["name"],
+            *columns.values(),
+        )
+    return rows.to_resource(type(wanted), rows.document(row))
+
+
+def _status(kind: type[Resource], row: Any, status: Any, resource_version: str | None) -> str | None:
+    """The status to write; None where it is the same. Raises Conflict."""
+    if resource_version not in (None, str(row["resource_version"])):
+        raise errors.Conflict(f"{kind.kind_name} '{row['name']}' has changed: read it again")
+    wanted = rows.dump(status)
+    return None if rows.document(row)["status"] == wanted else rows.to_json(wanted)

@@ -1,0 +1,97 @@
+"""A throwaway PostgreSQL on a Unix socket, for the tests of the resource store."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from voicehelper_core import embedded_store
+
+
+class Postgres:
+    """A server that the tests may stop, kill and start again."""
+
+    def __init__(self, binaries: Path, folder: Path, prefix: list[str]) -> None:
+        self._binaries, self._folder, self._prefix = binaries, folder, prefix
+        self.dsn = f"postgresql://postgres@/postgres?host={folder}"
+
+    def run(self, program: str, *arguments: str) -> None:
+        command = [*self._prefix, str(self._binaries / program), *arguments]
+        subprocess.run(command, check=True, cwd=self._folder, capture_output=True)
+
+    def init(self) -> None:
+        self.run("initdb", "-D", "data", "-U", "postgres", "-A", "trust", "-N", "--no-locale", "-E", "UTF8")
+
+    def start(self) -> None:
+        options = f"-c listen_addresses='' -c unix_socket_directories={self._folder} -c fsync=off"
+        self.run("pg_ctl", "-D", "data", "-l", "log", "-o", options, "-w", "start")
+
+    def stop(self) -> None:
+        self.run("pg_ctl", "-D", "data", "-m", "immediate", "-w", "stop")
+
+
+def _binaries() -> Path | None:
+    if found := shutil.which("initdb"):
+        return Path(found).resolve().parent
+    return next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    binaries = _binaries()
+    if binaries is None:
+        pytest.fail("PostgreSQL is needed: apt-get install postgresql")
+    folder = Path(tempfile.mkdtemp(prefix="vhpg", dir="/tmp"))  # a socket's path has at most 107 characters
+    prefix = []
+    if os.geteuid() == 0:  # Postgres refuses to run as root
+        shutil.chown(folder, "nobody")
+        prefix = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+    server = Postgres(binaries, folder, prefix)
+    server.init()
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+async def pool(postgres: Postgres) -> AsyncIterator[Any]:
+    """A pool of an empty store."""
+    await embedded_store.install(postgres.dsn)
+    pool = await embedded_store.connect(postgres.dsn)
+    try:
+        await pool.execute(
+            "TRUNCATE resources.objects, resources.tombstones, resources.events, resources.leases;"
+            "UPDATE resources.horizon SET version = 0"
+        )
+        yield pool
+    finally:
+        await pool.close()
+
+
+@pytest.fixture
+def store(pool: Any) -> embedded_store.PostgresResourceStore:
+    return embedded_store.PostgresResourceStore(pool, poll_seconds=0.5)
+
+
+@pytest.fixture
+def tenant() -> Callable[..., dict[str, Any]]:
+    """A manifest of a Tenant."""
+
+    def make(name: str = "acme", *, metadata: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
+        return {
+            "apiVersion": "voicehelper.io/v1alpha1",
+            "kind": "Tenant",
+            "metadata": {"name": name, **(metadata or {})},
+            "spec": {"planRef": "team", "admin": {"email": "admin@acme.example"}, **spec},
+        }
+
+    return make
