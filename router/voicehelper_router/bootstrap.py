@@ -1,0 +1,176 @@
+"""What Envoy starts with: one listener, its filters, and where the control plane is.
+
+The listener waits for its first routes and keys before it accepts connections (no time limit: a restarted Envoy that
+does not know the tenants would answer 404 for all of them).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+from voicehelper_router import types
+from voicehelper_router.filters import access, agreement, identity_headers, jwt, problems, tracing
+from voicehelper_router.settings import BootstrapSettings
+from voicehelper_router.xds.clusters import CONNECT_TIMEOUT, IDENTITY, defaults
+
+XDS_CLUSTER = "xds"
+_ADS: dict[str, Any] = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
+_ADMIN_PATHS = (
+    "/ready",
+    "/server_info",
+    "/stats",
+    "/stats/prometheus",
+    "/clusters",
+    "/listeners",
+    "/config_dump",
+    "/memory",
+)
+
+
+def address(host: str, port: int) -> dict[str, Any]:
+    """A socket address."""
+    return {"socket_address": {"address": host, "port_value": port}}
+
+
+def _static(name: str, host: str, port: int, **extra: Any) -> dict[str, Any]:
+    try:
+        ipaddress.ip_address(host)
+        kind = "STATIC"
+    except ValueError:
+        kind = "STRICT_DNS"
+    return {
+        "name": name,
+        "type": kind,
+        "connect_timeout": CONNECT_TIMEOUT,
+        "load_assignment": {
+            "cluster_name": name,
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address(host, port)}}]}],
+        },
+        **extra,
+    }
+
+
+def _http2(name: str, host: str, port: int | None) -> dict[str, Any]:
+    """A gRPC server of the platform; without a port, a cluster of nothing."""
+    options = {
+        "@type": types.HTTP_OPTIONS,
+        "explicit_http_config": {
+            "http2_protocol_options": {"connection_keepalive": {"interval": "10s", "timeout": "5s"}}
+        },
+    }
+    cluster = _static(
+        name,
+        host,
+        port or 1,
+        typed_extension_protocol_options={"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options},
+    )
+    if port is None:
+        cluster["load_assignment"]["endpoints"] = []
+    return cluster
+
+
+def _connection_manager(settings: BootstrapSettings) -> dict[str, Any]:
+    return {
+        "@type": types.CONNECTION_MANAGER,
+        "stat_prefix": "router",
+        "server_name": "voicehelper",
+        # Nothing that a client says about itself or its way here is believed.
+        "use_remote_address": True,
+        "xff_num_trusted_hops": 0,
+        "internal_address_config": {"unix_sockets": False},
+        "early_header_mutation_extensions": identity_headers.render(),
+        "normalize_path": True,
+        "merge_slashes": True,
+        "path_with_escaped_slashes_action": "REJECT_REQUEST",
+        "common_http_protocol_options": {
+            "headers_with_underscores_action": "REJECT_REQUEST",
+            "max_headers_count": 100,
+            "idle_timeout": "300s",
+        },
+        "http2_protocol_options": {
+            "max_concurrent_streams": 100,
+            "initial_stream_window_size": 65536,
+            "initial_connection_window_size": 1048576,
+        },
+        "stream_error_on_invalid_http_message": True,
+        "request_headers_timeout": "10s",
+        "request_timeout": "300s",
+        "stream_idle_timeout": "300s",
+        "generate_request_id": True,
+        "preserve_external_request_id": True,
+        "always_set_request_id_in_response": True,
+        "request_id_extension": {
+            # The id stays as it is: it is no place for a sampling decision.
+            "typed_config": {
+                "@type": types.REQUEST_ID,
+                "pack_trace_reason": False,
+                "use_request_id_for_trace_sampling": False,
+            }
+        },
+        "tracing": tracing.render(),
+        "access_log": access.render(),
+        "local_reply_config": problems.render(),
+        "scoped_routes": {
+            "name": "tenants",
+            "scope_key_builder": {
+                "fragments": [{"header_value_extractor": {"name": identity_headers.TENANT, "index": 0}}]
+            },
+            "rds_config_source": _ADS,
+            "scoped_rds": {"scoped_rds_config_source": _ADS},
+        },
+        "http_filters": [
+            jwt.render(settings.jwks_cache_seconds),
+            agreement.render(),
+            {
+                "name": "envoy.filters.http.router",
+                "typed_config": {"@type": types.ROUTER, "suppress_envoy_headers": True},
+            },
+        ],
+    }
+
+
+def _listener(settings: BootstrapSettings) -> dict[str, Any]:
+    manager = {"name": "envoy.filters.network.http_connection_manager", "typed_config": _connection_manager(settings)}
+    return {
+        "name": "router",
+        "address": address(settings.listen_host, settings.listen_port),
+        "per_connection_buffer_limit_bytes": 1048576,
+        "filter_chains": [{"filters": [manager]}],
+    }
+
+
+def render(settings: BootstrapSettings) -> dict[str, Any]:
+    """Envoy's static configuration, ready to be written as JSON."""
+    grpc = {
+        "envoy_grpc": {
+            "cluster_name": XDS_CLUSTER,
+            "retry_policy": {"retry_back_off": {"base_interval": "0.1s", "max_interval": "1s"}},
+        }
+    }
+    return {
+        "node": {"id": settings.node_id, "cluster": "voicehelper"},
+        "admin": {
+            "address": address(settings.admin_host, settings.admin_port),
+            # Reading only: whoever reaches the port must not be able to stop or change the router.
+            "allow_paths": [{"exact": path} for path in _ADMIN_PATHS] + [{"prefix": "/stats?"}],
+        },
+        "dynamic_resources": {
+            "ads_config": {
+                "api_type": "DELTA_GRPC",
+                "transport_api_version": "V3",
+                "grpc_services": [grpc],
+                "set_node_on_first_message_only": True,
+            },
+            "cds_config": _ADS,
+        },
+        "static_resources": {
+            "listeners": [_listener(settings)],
+            "clusters": [
+                _http2(XDS_CLUSTER, settings.xds_host, settings.xds_port),
+                _http2(tracing.COLLECTOR_CLUSTER, settings.otlp_host, settings.otlp_port),
+                _static(jwt.JWKS_CLUSTER, settings.jwks_host, settings.jwks_port),
+                _static(IDENTITY, settings.identity_host, settings.identity_port, **defaults()),
+            ],
+        },
+    }

@@ -1,0 +1,13 @@
+"""The few paths that need no token. Everything else does, whichever tenant it names."""
+
+from __future__ import annotations
+
+IDENTITY_PREFIX = "/api/v1/identity/"
+IDENTITY_ALIAS = "/api/v1/auth/"
+DISCOVERY_PREFIX = "/.well-known/"
+HEALTH = "/healthz"
+
+LOGINS = tuple(f"{prefix}{name}" for prefix in (IDENTITY_PREFIX, IDENTITY_ALIAS) for name in ("login", "refresh"))
+"""Exact paths that make a token from something else."""
+EXACT = (*LOGINS, HEALTH)
+PREFIXES = (DISCOVERY_PREFIX,)

@@ -1,0 +1,72 @@
+"""Settings of the router's control plane, and what Envoy's bootstrap is rendered from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+from voicehelper_core.settings import BaseAppSettings
+
+
+class RouterSettings(BaseAppSettings):
+    """Where the control plane reads from and what it serves."""
+
+    postgres_dsn: str = ""
+    """Postgres, as a role that may read the resources and listen for their changes."""
+    xds_host: str = "127.0.0.1"
+    """Address of the xDS server."""
+    xds_port: int = 18000
+    """Port of the xDS server."""
+    http_host: str = "127.0.0.1"
+    """Address of health, metrics and the copy of the public keys."""
+    http_port: int = 8080
+    """Port of health, metrics and the copy of the public keys."""
+    snapshot_file: Path = Path("router-snapshot.json")
+    """The last known routes, served when Postgres is down at the start."""
+    jwks_source_url: str = ""
+    """Identity's public keys."""
+    jwks_file: Path = Path("router-jwks.json")
+    """Copy of the keys, served when identity is down."""
+    jwks_refresh_seconds: float = 5.0
+    """How often the keys are fetched."""
+    snapshot_delay_seconds: float = 0.2
+    """How long changes are gathered before the snapshot is written to disk."""
+    store_retry_seconds: float = 1.0
+    """How long to wait before Postgres is tried again."""
+
+
+class BootstrapSettings(BaseModel):
+    """What Envoy's static configuration depends on."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    listen_host: str = "127.0.0.1"
+    """Address that clients connect to."""
+    listen_port: int
+    """Port that clients connect to."""
+    admin_host: str = "127.0.0.1"
+    """Address of Envoy's own statistics; never anything but loopback."""
+    admin_port: int
+    """Port of Envoy's own statistics."""
+    xds_host: str = "127.0.0.1"
+    """Address of the control plane's xDS server."""
+    xds_port: int
+    """Port of the control plane's xDS server."""
+    jwks_host: str = "127.0.0.1"
+    """Address of the control plane's copy of the public keys."""
+    jwks_port: int
+    """Port of the control plane's copy of the public keys."""
+    identity_host: str = "127.0.0.1"
+    """Address of identity's HTTP server."""
+    identity_port: int
+    """Port of identity's HTTP server."""
+    otlp_host: str = "127.0.0.1"
+    """Address of an OpenTelemetry collector (gRPC)."""
+    otlp_port: int | None = None
+    """Port of the collector; None exports nothing, trace context is passed on all the same."""
+    concurrency: int = 1
+    """Worker threads."""
+    node_id: str = "router"
+    """Name of this Envoy towards the control plane."""
+    jwks_cache_seconds: float = 5.0
+    """How often Envoy fetches the public keys again."""

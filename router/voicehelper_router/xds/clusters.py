@@ -1,0 +1,81 @@
+"""Clusters: where a cell's HTTP and gRPC servers are, and how much of them one router may use (docs/adr/0009)."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+from envoy.config.cluster.v3 import cluster_pb2
+
+from voicehelper_router import types
+from voicehelper_router.xds.facts import CellFacts
+from voicehelper_router.xds.resource import Resource
+
+IDENTITY = "identity-http"
+CONNECT_TIMEOUT = "1s"
+
+
+def http_name(cell_id: str) -> str:
+    """Cluster of a cell's BFF."""
+    return f"{cell_id}-http"
+
+
+def grpc_name(cell_id: str) -> str:
+    """Cluster of a cell's gRPC services."""
+    return f"{cell_id}-grpc"
+
+
+def defaults(*, http2: bool = False) -> dict[str, Any]:
+    """Breaker, outlier detection and balance of every cluster behind the router."""
+    protocol: dict[str, Any] = {"http2_protocol_options": {}} if http2 else {"http_protocol_options": {}}
+    options = {
+        "@type": types.HTTP_OPTIONS,
+        "explicit_http_config": protocol,
+        # Shorter than the servers' own keep-alive, so that a connection is never reused while it is being closed.
+        "common_http_protocol_options": {"idle_timeout": "30s"},
+    }
+    return {
+        "lb_policy": "LEAST_REQUEST",
+        "circuit_breakers": {
+            "thresholds": [
+                {"max_connections": 100, "max_pending_requests": 1024, "max_requests": 1024, "max_retries": 3}
+            ]
+        },
+        "outlier_detection": {
+            "consecutive_5xx": 5,
+            "interval": "30s",
+            "base_ejection_time": "30s",
+            "max_ejection_percent": 50,
+        },
+        "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options},
+    }
+
+
+def _cluster(name: str, endpoint: str, *, http2: bool = False) -> Resource:
+    host, _, port = endpoint.rpartition(":")
+    host = host.strip("[]")
+    try:
+        ipaddress.ip_address(host)
+        kind = "STATIC"
+    except ValueError:
+        kind = "STRICT_DNS"
+    address = {"socket_address": {"address": host, "port_value": int(port)}}
+    content = {
+        "name": name,
+        "type": kind,
+        "connect_timeout": CONNECT_TIMEOUT,
+        "load_assignment": {
+            "cluster_name": name,
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}],
+        },
+        **defaults(http2=http2),
+    }
+    return Resource(cluster_pb2.Cluster, name, content)
+
+
+def of_cell(cell: CellFacts) -> list[Resource]:
+    """The cell's clusters."""
+    clusters = [_cluster(http_name(cell.cell_id), cell.http)]
+    if cell.grpc:
+        clusters.append(_cluster(grpc_name(cell.cell_id), cell.grpc, http2=True))
+    return clusters

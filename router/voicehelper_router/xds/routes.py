@@ -1,0 +1,100 @@
+"""Route configurations: one a cell, and three that need none (``_public``, ``_suspended``, ``_unavailable``).
+
+All of them route identity and discovery, so that people of a suspended tenant can still log in and see why.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from envoy.config.route.v3 import route_pb2
+
+from voicehelper_router.filters import paths
+from voicehelper_router.xds.clusters import IDENTITY, grpc_name, http_name
+from voicehelper_router.xds.facts import CellFacts
+from voicehelper_router.xds.resource import Resource
+
+PUBLIC, SUSPENDED, UNAVAILABLE = "_public", "_suspended", "_unavailable"
+REQUEST_TIMEOUT = "60s"
+STREAM_IDLE_TIMEOUT = "120s"  # services send a heartbeat well within it
+
+
+def cell_name(cell_id: str) -> str:
+    """Route configuration of a cell."""
+    return f"cell-{cell_id}"
+
+
+def _direct(match: dict[str, Any], status: int, text: str) -> dict[str, Any]:
+    return {"match": match, "direct_response": {"status": status, "body": {"inline_string": text}}}
+
+
+def _header(name: str, **matcher: Any) -> dict[str, Any]:
+    return {"name": name, "string_match": matcher}
+
+
+def _identity() -> list[dict[str, Any]]:
+    action = {"cluster": IDENTITY, "timeout": "30s"}
+    return [
+        {"match": {"prefix": paths.IDENTITY_PREFIX}, "route": action},
+        {"match": {"prefix": paths.IDENTITY_ALIAS}, "route": {**action, "prefix_rewrite": paths.IDENTITY_PREFIX}},
+        {"match": {"prefix": paths.DISCOVERY_PREFIX}, "route": action},
+        _direct({"path": paths.HEALTH}, 200, "ok\n"),
+    ]
+
+
+def _configuration(name: str, routes: list[dict[str, Any]]) -> Resource:
+    host = {"name": "all", "domains": ["*"], "routes": [*_identity(), *routes]}
+    return Resource(route_pb2.RouteConfiguration, name, {"name": name, "virtual_hosts": [host]})
+
+
+def of_cell(cell: CellFacts) -> Resource:
+    """gRPC by its content type; streams without a time limit; reads are tried again, writes never."""
+    http, everything = http_name(cell.cell_id), {"prefix": "/"}
+    stream = {"cluster": http, "timeout": "0s", "idle_timeout": STREAM_IDLE_TIMEOUT}
+    routes: list[dict[str, Any]] = []
+    if cell.grpc:
+        action = {
+            "cluster": grpc_name(cell.cell_id),
+            "timeout": "0s",
+            "idle_timeout": STREAM_IDLE_TIMEOUT,
+            "max_stream_duration": {"grpc_timeout_header_max": "3600s"},
+        }
+        routes.append({"match": {**everything, "grpc": {}}, "route": action})
+    retry = {
+        "retry_on": "connect-failure,refused-stream,reset-before-request",
+        "num_retries": 2,
+        "retry_back_off": {"base_interval": "0.05s", "max_interval": "0.5s"},
+    }
+    reads = [_header(":method", safe_regex={"regex": "GET|HEAD"})]
+    routes += [
+        {"match": {**everything, "headers": [_header("accept", contains="text/event-stream")]}, "route": stream},
+        {
+            "match": {**everything, "headers": reads},
+            "route": {"cluster": http, "timeout": REQUEST_TIMEOUT, "retry_policy": retry},
+        },
+        {"match": everything, "route": {"cluster": http, "timeout": REQUEST_TIMEOUT}},
+    ]
+    return _configuration(cell_name(cell.cell_id), routes)
+
+
+def common() -> list[Resource]:
+    """The configurations that belong to no cell."""
+    everything = {"prefix": "/"}
+    return [
+        _configuration(
+            PUBLIC,
+            [
+                _direct(
+                    everything, 404, "nothing is served here without a tenant: send X-Tenant-ID with the tenant's name"
+                )
+            ],
+        ),
+        _configuration(
+            SUSPENDED,
+            [_direct(everything, 403, "the tenant is suspended: its data is kept, ask the operator to lift it")],
+        ),
+        _configuration(
+            UNAVAILABLE,
+            [_direct(everything, 503, "the tenant is not ready to serve requests yet: try again in a moment")],
+        ),
+    ]

@@ -1,0 +1,150 @@
+"""Brings one Envoy to the current snapshot in an order that never leaves a tenant without a route.
+
+Make before break: clusters, then route configurations together with the scopes that hold them, then (once those are
+acknowledged) tenants' scopes; what is not needed any more goes in the opposite order. Level-based: each step follows
+from what Envoy has and what it should have, so a lost connection or a newer snapshot just changes the next step.
+
+An Envoy that starts with nothing gets all scopes at once: it serves nobody before it has all that they name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from voicehelper_router import types
+from voicehelper_router.xds import scopes
+from voicehelper_router.xds.resource import Resource
+from voicehelper_router.xds.snapshot import Snapshot
+from voicehelper_router.xds.subscription import Subscription
+
+
+@dataclass(frozen=True)
+class Response:
+    """A delta to send."""
+
+    type_url: str
+    nonce: str
+    resources: list[Resource]
+    removed: list[str]
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A NACK. ``names`` are to blame; empty while that is being found out."""
+
+    type_url: str
+    reason: str
+    names: list[str]
+
+
+@dataclass(eq=False)
+class Stream:
+    """State of one connected Envoy."""
+
+    types: dict[str, Subscription] = field(default_factory=dict)
+    _count: int = 0
+    _settled: Snapshot | None = None
+
+    def request(
+        self,
+        type_url: str,
+        *,
+        subscribe: list[str],
+        unsubscribe: list[str],
+        known: Mapping[str, str],
+        nonce: str,
+        error: str | None,
+    ) -> Rejection | None:
+        """Take in what Envoy says; one message may both subscribe and answer."""
+        self._settled = None
+        state = self.types.get(type_url)
+        if state is None:
+            state = self.types[type_url] = Subscription(wildcard=not subscribe, held=dict(known), fresh=not known)
+        state.subscribe(subscribe, known)
+        state.unsubscribe(unsubscribe)
+        if not nonce or state.pending is None or state.pending.nonce != nonce:
+            return None
+        if error is None:
+            state.acknowledge()
+            return None
+        return Rejection(type_url, error, state.reject())
+
+    def next(self, snapshot: Snapshot) -> list[Response]:
+        """What can be sent now; empty when Envoy has to answer first, or has everything."""
+        if self._settled is snapshot:
+            return []
+        responses = [
+            response
+            for response in (self._clusters(snapshot), self._routes(snapshot), self._scopes(snapshot))
+            if response is not None
+        ]
+        if not responses and not any(state.pending for state in self.types.values()):
+            self._settled = snapshot
+        return responses
+
+    @property
+    def settled(self) -> bool:
+        """Whether Envoy has everything of the last snapshot (but what it rejected)."""
+        return self._settled is not None
+
+    def _clusters(self, snapshot: Snapshot) -> Response | None:
+        state = self.types.get(types.CLUSTER)
+        if state is None or state.pending:
+            return None
+        # Clusters go last: when no scope and no route configuration can name them any more.
+        quiet = self._tenants_moved(snapshot) and self._holds_gone(snapshot)
+        return self._respond(
+            types.CLUSTER, state, state.due(snapshot.clusters), state.surplus(snapshot.clusters) if quiet else []
+        )
+
+    def _routes(self, snapshot: Snapshot) -> Response | None:
+        state = self.types.get(types.ROUTES)
+        if state is None or state.pending or not self._clusters_there(snapshot):
+            return None
+        return self._respond(types.ROUTES, state, state.due(snapshot.routes), [])
+
+    def _scopes(self, snapshot: Snapshot) -> Response | None:
+        state = self.types.get(types.SCOPE)
+        if state is None or state.pending or not self._clusters_there(snapshot):
+            return None
+        due = state.due(snapshot.scopes)
+        if not (state.fresh and not state.answered):
+            due = [scope for scope in due if scopes.is_hold(scope.name) or self._held(scopes.target(scope))]
+        surplus = state.surplus(snapshot.scopes)
+        if not self._tenants_moved(snapshot):
+            surplus = [name for name in surplus if not scopes.is_hold(name)]
+        return self._respond(types.SCOPE, state, due, surplus)
+
+    def _respond(self, type_url: str, state: Subscription, due: list[Resource], surplus: list[str]) -> Response | None:
+        if state.limit:
+            due = due[: state.limit]
+            state.limit = state.limit if due else None
+        if not due and not surplus and state.answered:
+            return None
+        if not due and not surplus and not state.fresh:
+            return None  # a reconnected Envoy that has everything waits for nothing
+        self._count += 1
+        response = Response(type_url, f"{self._count}", due, surplus)
+        state.sending(response.nonce, due, surplus)
+        return response
+
+    def _held(self, configuration: str) -> bool:
+        state = self.types.get(types.ROUTES)
+        return state is not None and configuration in state.held
+
+    def _clusters_there(self, snapshot: Snapshot) -> bool:
+        state = self.types.get(types.CLUSTER)
+        if state is None:
+            return True  # an Envoy that does not ask for clusters has its own
+        return not state.due(snapshot.clusters) and not (state.pending and state.pending.versions)
+
+    def _tenants_moved(self, snapshot: Snapshot) -> bool:
+        state = self.types.get(types.SCOPE)
+        if state is None:
+            return False
+        return not state.pending and not [s for s in state.due(snapshot.scopes) if not scopes.is_hold(s.name)]
+
+    def _holds_gone(self, snapshot: Snapshot) -> bool:
+        state = self.types.get(types.SCOPE)
+        return state is not None and not state.pending and not state.surplus(snapshot.scopes)
