@@ -101,10 +101,11 @@ def _http(error: HTTPException) -> errors.AppError:
 def create_app(title: str, *, version: str, lifespan: Callable[[FastAPI], Any] | None = None) -> FastAPI:
     """An application with problem details, telemetry, ``/healthz``, ``/readyz`` and ``/metrics``.
 
-    ``app.state.ready`` may hold an async function that returns None when ready, or the reason why not.
+    ``app.state.ready`` may hold an async function that returns None when ready, or the reason why not;
+    ``app.state.note`` one that returns what to add to ``ready`` (serving, but from old data, say), or None.
     """
     app = FastAPI(title=title, version=version, lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.state.ready = None
+    app.state.ready = app.state.note = None
 
     @app.exception_handler(errors.AppError)
     async def _app_error(request: Request, error: errors.AppError) -> JSONResponse:
@@ -140,7 +141,8 @@ def create_app(title: str, *, version: str, lifespan: Callable[[FastAPI], Any] |
         reason = await app.state.ready() if app.state.ready else None
         if reason:
             return problem_response(errors.Unavailable(reason), "/readyz")
-        return PlainTextResponse("ready\n")
+        note = await app.state.note() if app.state.note else None
+        return PlainTextResponse(f"ready: {note}\n" if note else "ready\n")
 
     @app.get("/metrics", include_in_schema=False)
     async def exposition() -> Response:
