@@ -7,9 +7,8 @@ import os
 import sys
 
 import uvloop
-from voicehelper_core import log
-
 from voicehelper_cell.inference.settings import InferenceSettings
+from voicehelper_core import log
 
 
 def main() -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
 from voicehelper_cell.inference import export
 
 MAX_TOKENS = 256

@@ -113,7 +113,9 @@ def _layer(g: _Graph, x: str, bias: str, number: int) -> str:
     scores = g.op("Mul", g.op("MatMul", query, key), g.number(HEAD**-0.5))
     attention = g.op("MatMul", g.op("Softmax", g.op("Add", scores, bias), axis=-1), value)
     mixed = g.op("Reshape", g.op("Transpose", attention, perm=[0, 2, 1, 3]), join)
-    x = g.norm(g.op("Add", x, g.linear(mixed, f"{prefix}attention.output.dense")), f"{prefix}attention.output.LayerNorm")
+    x = g.norm(
+        g.op("Add", x, g.linear(mixed, f"{prefix}attention.output.dense")), f"{prefix}attention.output.LayerNorm"
+    )
     inner = g.op("Gelu", g.linear(x, f"{prefix}intermediate.dense"))
     return g.norm(g.op("Add", x, g.linear(inner, f"{prefix}output.dense")), f"{prefix}output.LayerNorm")
 

@@ -1,0 +1,23 @@
+"""gRPC surface of indexing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from voicehelper_cell.indexing.service import IndexingService
+from voicehelper_core import context as contexts
+from voicehelper_core.gen.indexing.v1 import indexing_pb2, indexing_pb2_grpc
+
+
+class IndexingServicer(indexing_pb2_grpc.IndexingServiceServicer):
+    """Indexes a document of the caller's tenant at once."""
+
+    def __init__(self, service: IndexingService) -> None:
+        self.service = service
+
+    async def IndexDocument(
+        self, request: indexing_pb2.IndexDocumentRequest, context: Any
+    ) -> indexing_pb2.IndexDocumentResponse:
+        """Index and count."""
+        count = await self.service.index_now(contexts.current(), request.document_id, request.revision)
+        return indexing_pb2.IndexDocumentResponse(chunk_count=count, vector_count=count)

@@ -1,0 +1,155 @@
+"""SQL of indexing. Every function runs in the tenant's transaction, under row-level security."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from voicehelper_cell.embeddings import pack
+from voicehelper_cell.indexing.models import LEASE_SECONDS, MAX_FAILURES, Indexed, Job
+from voicehelper_core.context import TenantContext
+
+
+async def claim(connection: Any, document_ids: Sequence[uuid.UUID]) -> list[Job]:
+    """Those that wait for indexing, counted and leased. One that ended its process too often fails here."""
+    await connection.execute(
+        "update documents set status = 'failed', updated_at = now(),"
+        " error = case when error = '' then 'indexing it did not end' else error end"
+        " where id = any($1) and status = 'uploaded' and attempts - deferrals >= $2",
+        document_ids,
+        MAX_FAILURES,
+    )
+    rows = await connection.fetch(
+        "update documents set attempts = attempts + 1, retry_at = now() + make_interval(secs => $2)"
+        " where id = any($1) and status = 'uploaded' returning id, revision, title, text, attempts",
+        document_ids,
+        LEASE_SECONDS,
+    )
+    return [Job(row["id"], row["revision"], row["title"], row["text"], row["attempts"]) for row in rows]
+
+
+async def current(connection: Any, jobs: Sequence[Job]) -> set[uuid.UUID]:
+    """Of the jobs, those that are still what has to be indexed; locked until the transaction ends."""
+    rows = await connection.fetch(
+        "select id, revision from documents where id = any($1) and status = 'uploaded' order by id for update",
+        [job.document_id for job in jobs],
+    )
+    wanted = {(job.document_id, job.revision) for job in jobs}
+    return {row["id"] for row in rows if (row["id"], row["revision"]) in wanted}
+
+
+async def store(connection: Any, who: TenantContext, documents: Sequence[Indexed]) -> None:
+    """Passages, postings and embeddings of the documents, which become ``indexed``."""
+    await connection.execute(
+        "delete from chunks where document_id = any($1)", [document.job.document_id for document in documents]
+    )
+    rows = [
+        (document.job, passage, embedding)
+        for document in documents
+        for passage, embedding in zip(document.passages, document.embeddings, strict=True)
+    ]
+    await connection.execute(
+        "insert into chunks (id, tenant_id, document_id, revision, ordinal, start_offset, end_offset, text, term_count)"
+        " select id, $1, document_id, revision, ordinal, start_offset, end_offset, text, term_count from unnest("
+        "$2::uuid[], $3::uuid[], $4::bigint[], $5::int[], $6::int[], $7::int[], $8::text[], $9::int[])"
+        " as t (id, document_id, revision, ordinal, start_offset, end_offset, text, term_count)",
+        who.tenant_id,
+        [passage.id for _, passage, _ in rows],
+        [job.document_id for job, _, _ in rows],
+        [job.revision for job, _, _ in rows],
+        [passage.chunk.ordinal for _, passage, _ in rows],
+        [passage.chunk.start for _, passage, _ in rows],
+        [passage.chunk.end for _, passage, _ in rows],
+        [passage.chunk.text for _, passage, _ in rows],
+        [passage.terms.total() for _, passage, _ in rows],
+    )
+    await connection.execute(
+        "insert into chunk_vectors (chunk_id, tenant_id, embedding)"
+        " select chunk_id, $1, embedding from unnest($2::uuid[], $3::bytea[]) as t (chunk_id, embedding)",
+        who.tenant_id,
+        [passage.id for _, passage, _ in rows],
+        [pack(embedding) for _, _, embedding in rows],
+    )
+    postings = [
+        (term, passage.id, frequency, passage.terms.total())
+        for _, passage, _ in rows
+        for term, frequency in passage.terms.items()
+    ]
+    await connection.execute(
+        "insert into chunk_terms (tenant_id, term, chunk_id, frequency, term_count)"
+        " select $1, term, chunk_id, frequency, term_count"
+        " from unnest($2::text[], $3::uuid[], $4::int[], $5::int[]) as t (term, chunk_id, frequency, term_count)",
+        who.tenant_id,
+        *(list(column) for column in (zip(*postings, strict=True) if postings else ((), (), (), ()))),
+    )
+    await connection.execute(
+        "update documents d set status = 'indexed', error = '', chunk_count = t.chunks, updated_at = now()"
+        " from unnest($1::uuid[], $2::int[]) as t (id, chunks) where d.id = t.id",
+        [document.job.document_id for document in documents],
+        [len(document.passages) for document in documents],
+    )
+
+
+async def defer(connection: Any, jobs: Sequence[Job], reason: str, seconds: float) -> None:
+    """Try again later, since a store or the model was away; this is not the documents' fault."""
+    await _again(connection, jobs, reason, seconds, "deferrals = deferrals + 1,")
+
+
+async def fail(connection: Any, jobs: Sequence[Job], reason: str, seconds: float) -> None:
+    """Try again later, or never after too many failures."""
+    await _again(
+        connection,
+        jobs,
+        reason,
+        seconds,
+        f"status = case when attempts - deferrals >= {MAX_FAILURES} then 'failed' else status end,",
+    )
+
+
+async def _again(connection: Any, jobs: Sequence[Job], reason: str, seconds: float, change: str) -> None:
+    await connection.execute(
+        f"update documents d set {change} error = $3, updated_at = now(),"  # noqa: S608 (our own text)
+        " retry_at = now() + make_interval(secs => $4) from unnest($1::uuid[], $2::bigint[]) as t (id, revision)"
+        " where d.id = t.id and d.revision = t.revision and d.status = 'uploaded'",
+        [job.document_id for job in jobs],
+        [job.revision for job in jobs],
+        reason[:500],
+        seconds,
+    )
+
+
+async def due(connection: Any, limit: int) -> list[uuid.UUID]:
+    """Documents that should have been indexed by now."""
+    rows = await connection.fetch(
+        "select id from documents where status = 'uploaded' and retry_at <= now() order by retry_at limit $1", limit
+    )
+    return [row["id"] for row in rows]
+
+
+async def state(connection: Any, document_id: uuid.UUID) -> Any:
+    """Status, error, revision and chunk count of a document, or None."""
+    return await connection.fetchrow(
+        "select status, error, revision, chunk_count from documents where id = $1", document_id
+    )
+
+
+async def chunk_count(connection: Any, who: TenantContext) -> int:
+    """How many passages the tenant has."""
+    return int(await connection.fetchval("select chunks from totals where tenant_id = $1", who.tenant_id) or 0)
+
+
+async def chunk_documents(connection: Any) -> dict[str, str]:
+    """Document ids of all passages."""
+    rows = await connection.fetch("select id, document_id from chunks")
+    return {str(row["id"]): str(row["document_id"]) for row in rows}
+
+
+async def embeddings(connection: Any, chunk_ids: Sequence[str]) -> list[Any]:
+    """Kept embeddings of passages, with their document ids."""
+    rows = await connection.fetch(
+        "select v.chunk_id, c.document_id, v.embedding from chunk_vectors v join chunks c on c.id = v.chunk_id"
+        " where v.chunk_id = any($1)",
+        [uuid.UUID(chunk_id) for chunk_id in chunk_ids],
+    )
+    return list(rows)

@@ -1,0 +1,105 @@
+"""Search in a tenant's passages: by meaning (Milvus), by words (BM25 in Postgres), or both, fused by rank.
+
+Postgres decides what exists: a vector counts only when its passage is there, at its document's revision.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from voicehelper_cell.embeddings import embed, similarity, unpack
+from voicehelper_cell.retrieval import fusion, repository
+from voicehelper_cell.retrieval.models import MAX_TERMS, Hit, Query
+from voicehelper_cell.retrieval.terms import terms
+from voicehelper_core.context import TenantContext
+from voicehelper_core.errors import Unavailable
+from voicehelper_core.log import get_logger
+from voicehelper_core.metrics import RETRIEVAL_RELEVANCE
+
+log = get_logger(__name__)
+_DEPTH = 50
+_MAX_DEPTH = 1000
+_EMBED_SECONDS = 5.0
+
+
+class RetrievalService:
+    """Finds passages of the tenant whose context is given."""
+
+    def __init__(self, database: Any, vectors: Any, inference: Any) -> None:
+        self._database, self._vectors, self._inference = database, vectors, inference
+
+    async def retrieve(self, who: TenantContext, query: Query) -> list[Hit]:
+        """The best passages. Hybrid goes on with words alone while vectors cannot be had; vector raises then."""
+        depth = max(_DEPTH, 2 * query.top_k)
+        meaning = [] if query.mode == "bm25" else await self._embed(query)
+        candidates = await self._nearest(who, query, meaning, depth) if meaning else []
+        async with self._database.tenant(who) as connection:
+            alive = await repository.alive(connection, [key for key, _ in candidates])
+            while len(alive) < query.top_k and len(candidates) == depth < _MAX_DEPTH:
+                depth = min(4 * depth, _MAX_DEPTH)
+                candidates = await self._nearest(who, query, meaning, depth)
+                alive = await repository.alive(connection, [key for key, _ in candidates])
+            near = {key: score for key, score in candidates if key in alive}
+            words: dict[str, float] = {}
+            if query.mode != "vector":
+                wanted = list(dict.fromkeys(terms(query.text)))[:MAX_TERMS]
+                words = await repository.scores(connection, who.tenant_id, wanted, depth, near)
+            ranked = self._rank(query, near, words)
+            rows = await repository.passages(connection, [key for key, _ in ranked])
+        hits = [_hit(rows[key], key, score, meaning, near, words) for key, score in ranked if key in rows]
+        _observe(query, hits)
+        return hits
+
+    def _rank(self, query: Query, near: dict[str, float], words: dict[str, float]) -> list[tuple[str, float]]:
+        if query.mode == "vector":
+            return sorted(near.items(), key=lambda item: (-item[1], item[0]))[: query.top_k]
+        if query.mode == "bm25":
+            return list(words.items())[: query.top_k]
+        return fusion.fuse([list(near), list(words)])[: query.top_k]
+
+    async def _embed(self, query: Query) -> Any:
+        try:
+            return (await embed(self._inference, [query.text], caller="retrieval", timeout=_EMBED_SECONDS))[0]
+        except Unavailable as error:
+            return self._degrade(query, error)
+
+    async def _nearest(self, who: TenantContext, query: Query, meaning: Any, depth: int) -> list[tuple[str, float]]:
+        try:
+            found: list[tuple[str, float]] = await self._vectors.search(who, meaning, depth)
+            return found
+        except Unavailable as error:
+            return self._degrade(query, error)
+
+    def _degrade(self, query: Query, error: Unavailable) -> list[Any]:
+        if query.mode == "vector":
+            raise error
+        log.warning("searching by words alone", mode=query.mode, reason=error.detail)
+        return []
+
+
+def _hit(row: Any, key: str, score: float, meaning: Any, near: dict[str, float], words: dict[str, float]) -> Hit:
+    vector_score = near.get(key)
+    if vector_score is None:
+        vector_score = similarity(meaning, unpack(row["embedding"])) if meaning and row["embedding"] else 0.0
+    return Hit(
+        chunk_id=key,
+        document_id=str(row["document_id"]),
+        external_id=row["external_id"],
+        title=row["title"],
+        text=row["text"],
+        start=row["start_offset"],
+        end=row["end_offset"],
+        score=score,
+        vector_score=vector_score,
+        bm25_score=words.get(key, 0.0),
+    )
+
+
+def _observe(query: Query, hits: list[Hit]) -> None:
+    """The best hit between 0 and 1: inner product, BM25 as s/(1+s), RRF as a part of the best possible."""
+    best = hits[0].score if hits else 0.0
+    if query.mode == "hybrid":
+        best /= fusion.BEST
+    elif query.mode == "bm25":
+        best /= 1 + best
+    RETRIEVAL_RELEVANCE.labels(query.mode).observe(best)
