@@ -13,7 +13,7 @@ from voicehelper_core.grpc_service import ContextInterceptor
 from voicehelper_core.http import create_app, serve_http
 from voicehelper_core.log import get_logger
 
-from voicehelper_analytics.api.grpc import UsageServicer, admit
+from voicehelper_analytics.api.grpc import CALLERS, UsageServicer, admit
 from voicehelper_analytics.settings import AnalyticsSettings
 from voicehelper_analytics.sink.service import Sink
 from voicehelper_analytics.warehouse import Warehouse
@@ -32,9 +32,9 @@ async def serve(settings: AnalyticsSettings) -> None:
     sink = Sink(settings, pool, warehouse)
 
     verifier = TokenVerifier(settings.jwks_url, cache_file=settings.jwks_cache_file)
-    server = grpc.aio.server(interceptors=[ContextInterceptor(verifier, admit)])
+    server = grpc.aio.server(interceptors=[ContextInterceptor(verifier, admit, CALLERS)])
     usage_pb2_grpc.add_UsageServiceServicer_to_server(UsageServicer(warehouse), server)
-    server.add_insecure_port(f"{settings.http_host}:{settings.grpc_port}")
+    server.add_insecure_port(f"{settings.grpc_host}:{settings.grpc_port}")
     await server.start()
 
     app = create_app("analytics", version=settings.service_version)

@@ -15,7 +15,7 @@ class AnalyticsSettings(BaseAppSettings):
     kafka_bootstrap: str = "127.0.0.1:9092"
     """Brokers, host:port."""
     kafka_user: str = ""
-    """SCRAM user that may read the cells' conversation events."""
+    """SCRAM user that may read the cells' conversation events; without one, no authentication."""
     kafka_password: str = ""
     """Its password."""
     clickhouse_path: Path = Path("clickhouse")
@@ -24,6 +24,8 @@ class AnalyticsSettings(BaseAppSettings):
     """Address of health and metrics."""
     http_port: int = 8080
     """Port of health and metrics."""
+    grpc_host: str = "127.0.0.1"
+    """Address of the usage API."""
     grpc_port: int = 9090
     """Port of the usage API."""
     jwks_url: str = ""
@@ -34,5 +36,7 @@ class AnalyticsSettings(BaseAppSettings):
     """Events in one insert, at most."""
     sink_poll_ms: int = 200
     """How long a poll waits for events."""
+    sink_linger_ms: int = 200
+    """How long a batch waits for more events: fewer, larger inserts."""
     topic_refresh_seconds: float = 1.0
     """How often new cells' topics are looked for."""

@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import clickhouse_connect
+from clickhouse_connect.driver.exceptions import Error
 
 from voicehelper_analytics.schema import clickhouse
+
+T = TypeVar("T")
+# One small machine is shared with everything else: a query that wants more fails instead of starving the others.
+_SETTINGS = {"max_threads": 2, "max_memory_usage": 2**30, "max_execution_time": 30}
+_INSERT_SETTINGS = {
+    "insert_deduplicate": 1,
+    "deduplicate_blocks_in_dependent_materialized_views": 1,
+    "max_partitions_per_insert_block": 0,
+}
+
+
+class WarehouseError(Exception):
+    """ClickHouse refused a statement; the message is its first line."""
 
 
 class Warehouse:
@@ -29,54 +43,67 @@ class Warehouse:
 
     def _open(self) -> None:
         self._path.mkdir(parents=True, exist_ok=True)
-        self._client = clickhouse_connect.get_client(interface="chdb", path=str(self._path))
+        self._client = clickhouse_connect.get_client(interface="chdb", path=str(self._path), settings=_SETTINGS)
         for statement in clickhouse.STATEMENTS:
             self._client.command(statement)
 
     async def close(self) -> None:
-        """Close; what was inserted is on disk."""
-        client, self._client = self._client, None
-        if client is not None:
-            await asyncio.to_thread(client.close)
+        """Close when the running statement has ended; what was inserted is on disk."""
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        with self._lock:
+            client, self._client = self._client, None
+            if client is not None:
+                client.close()
+
+    async def _run(self, work: Callable[[Any], T]) -> T:
+        def locked() -> T:
+            with self._lock:
+                if self._client is None:
+                    raise WarehouseError("the warehouse is closed")
+                try:
+                    return work(self._client)
+                except Error as error:
+                    raise WarehouseError(str(error).partition("\n")[0][:500]) from error
+
+        return await asyncio.to_thread(locked)
 
     async def insert(self, rows: Sequence[Sequence[Any]], token: str) -> None:
         """Insert rows of ``clickhouse.COLUMNS`` once per token, views included.
 
-        The rows of a token must be the same each time: only identical blocks are recognised.
+        The rows of a token must be the same each time: ClickHouse goes by the token alone.
         """
-        await asyncio.to_thread(self._insert, rows, token)
-
-    def _insert(self, rows: Sequence[Sequence[Any]], token: str) -> None:
-        with self._lock:
-            self._client.insert(
-                "message_events",
-                rows,
-                column_names=clickhouse.COLUMNS,
-                settings={
-                    "insert_deduplicate": 1,
-                    "insert_deduplication_token": token,
-                    "deduplicate_blocks_in_dependent_materialized_views": 1,
-                },
-            )
+        settings = {**_INSERT_SETTINGS, "insert_deduplication_token": token}
+        await self._run(
+            lambda client: client.insert("message_events", rows, column_names=clickhouse.COLUMNS, settings=settings)
+        )
 
     async def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """Rows of a query; parameters are bound by name and type, ``{name:String}``."""
-        return await asyncio.to_thread(self._query, sql, parameters)
+        bound = dict(parameters or {})
+        return await self._run(lambda client: list(client.query(sql, parameters=bound).result_rows))
 
-    def _query(self, sql: str, parameters: Mapping[str, Any] | None) -> list[tuple[Any, ...]]:
-        with self._lock:
-            return list(self._client.query(sql, parameters=dict(parameters or {})).result_rows)
+    async def present(self, rows: Iterable[Sequence[Any]]) -> set[UUID]:
+        """The events of those of the rows that the table already has.
 
-    async def present(self, events: Mapping[UUID, datetime]) -> set[UUID]:
-        """Those of the events (id to creation time) that the table already has.
-
-        The times bound the search: an event keeps its time however often it is delivered.
+        An event keeps its tenant, its user and its time however often it is delivered: they bound the search.
         """
-        if not events:
+        found = [dict(zip(clickhouse.COLUMNS, row, strict=True)) for row in rows]
+        if not found:
             return set()
-        rows = await self.query(
-            "SELECT event_id FROM message_events WHERE created_at >= {low:DateTime64(3, 'UTC')}"
+        times = [row["created_at"] for row in found]
+        second = timedelta(seconds=1)  # the table keeps milliseconds
+        seen = await self.query(
+            "SELECT event_id FROM message_events WHERE tenant_id IN {tenants:Array(String)}"
+            " AND user_id IN {users:Array(String)} AND created_at >= {low:DateTime64(3, 'UTC')}"
             " AND created_at <= {high:DateTime64(3, 'UTC')} AND event_id IN {ids:Array(UUID)}",
-            {"low": min(events.values()), "high": max(events.values()), "ids": [str(event) for event in events]},
+            {
+                "tenants": sorted({row["tenant_id"] for row in found}),
+                "users": sorted({row["user_id"] for row in found}),
+                "low": min(times) - second,
+                "high": max(times) + second,
+                "ids": [str(row["event_id"]) for row in found],
+            },
         )
-        return {row[0] for row in rows}
+        return {row[0] for row in seen}

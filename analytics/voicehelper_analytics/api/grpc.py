@@ -13,11 +13,17 @@ from voicehelper_core.gen.analytics.v1 import usage_pb2, usage_pb2_grpc
 from voicehelper_analytics.queries.usage import Totals, Window, usage
 from voicehelper_analytics.warehouse import Warehouse
 
+SERVICE = "analytics.v1.UsageService"
+CALLERS = {SERVICE: frozenset({"web"})}
+"""Who may ask: the cells' web BFF."""
+
 
 def admit(claims: Claims) -> TenantContext:
     """The context of a tenant's token; platform tokens have no usage of their own."""
     if not claims.tid:
         raise PermissionDenied("this token belongs to no tenant: use a tenant's token")
+    if "service" in claims.roles:
+        raise PermissionDenied("service tokens may not read usage")
     return TenantContext(
         tenant_id=claims.tid,
         tenant=claims.tenant,

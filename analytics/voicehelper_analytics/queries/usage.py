@@ -102,7 +102,7 @@ async def usage(warehouse: Warehouse, who: TenantContext, window: Window, *, lim
 
 
 def _aware(value: datetime) -> datetime:
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def _totals(row: tuple[Any, ...]) -> Totals:
@@ -116,6 +116,6 @@ def _encode(item: Minute) -> str:
 def _decode(cursor: str) -> tuple[datetime, str]:
     try:
         at, user = json.loads(base64.urlsafe_b64decode(cursor.encode()))
-        return datetime.fromisoformat(at), str(user)
-    except (ValueError, TypeError, binascii.Error):
+        return _time("cursor", str(at)), str(user)
+    except (ValueError, TypeError, binascii.Error, InvalidArgument):
         raise InvalidArgument("cursor: send the next_cursor of an earlier page unchanged") from None

@@ -25,7 +25,7 @@ CREATE TABLE IF NOT EXISTS message_events (
 PARTITION BY toYYYYMM(created_at)
 ORDER BY (tenant_id, user_id, created_at, event_id)
 TTL toDateTime(created_at) + INTERVAL 90 DAY
-SETTINGS non_replicated_deduplication_window = {DEDUPLICATION_WINDOW}
+SETTINGS non_replicated_deduplication_window = {DEDUPLICATION_WINDOW}, fsync_after_insert = 1, fsync_part_directory = 1
 """
 
 MESSAGE_STATS_MINUTE = f"""
@@ -42,7 +42,7 @@ CREATE TABLE IF NOT EXISTS message_stats_minute (
 PARTITION BY toYYYYMM(minute)
 ORDER BY (tenant_id, user_id, minute)
 TTL minute + INTERVAL 90 DAY
-SETTINGS non_replicated_deduplication_window = {DEDUPLICATION_WINDOW}
+SETTINGS non_replicated_deduplication_window = {DEDUPLICATION_WINDOW}, fsync_after_insert = 1, fsync_part_directory = 1
 """
 
 MESSAGE_STATS_MINUTE_VIEW = """

@@ -17,17 +17,24 @@ Ranges = Mapping[Partition, tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
+class Gap:
+    """Offsets that were to be read and that Kafka no longer has; ``end`` is the one after the last."""
+
+    topic: str
+    partition: int
+    first: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """A batch that was begun: exactly these offsets without these events, under this token."""
 
     id: int
+    token: str
+    """Deduplication token of the insert; random, so that no other database's batch ever had it."""
     ranges: Ranges
     skipped: frozenset[UUID]
-
-    @property
-    def token(self) -> str:
-        """Deduplication token of the insert."""
-        return f"message_events:{self.id}"
 
 
 class Progress:
@@ -43,34 +50,51 @@ class Progress:
 
     async def pending(self) -> Batch | None:
         """The batch that was begun and not ended, if any."""
-        row = await self._pool.fetchrow("SELECT id, ranges, skipped FROM analytics.sink_batches ORDER BY id LIMIT 1")
+        row = await self._pool.fetchrow(
+            "SELECT id, token, ranges, skipped FROM analytics.sink_batches ORDER BY id LIMIT 1"
+        )
         if row is None:
             return None
         ranges = {(topic, part): (first, end) for topic, part, first, end in json.loads(row["ranges"])}
-        return Batch(row["id"], ranges, frozenset(row["skipped"]))
+        return Batch(row["id"], str(row["token"]), ranges, frozenset(row["skipped"]))
 
     async def begin(self, ranges: Ranges, skipped: Iterable[UUID]) -> Batch:
         """Record a batch before it is inserted."""
         listed = sorted((topic, part, first, end) for (topic, part), (first, end) in ranges.items())
         skips = sorted(skipped)
-        number = await self._pool.fetchval(
-            "INSERT INTO analytics.sink_batches (ranges, skipped) VALUES ($1, $2) RETURNING id",
+        row = await self._pool.fetchrow(
+            "INSERT INTO analytics.sink_batches (ranges, skipped) VALUES ($1, $2) RETURNING id, token",
             json.dumps(listed),
             skips,
         )
-        return Batch(number, ranges, frozenset(skips))
+        return Batch(row["id"], str(row["token"]), ranges, frozenset(skips))
 
-    async def complete(self, batch: Batch, dead: Iterable[DeadLetter]) -> None:
+    async def complete(self, batch: Batch, dead: Iterable[DeadLetter], gaps: Iterable[Gap] = ()) -> None:
         """Record that a batch is in ClickHouse and where to go on."""
         async with self._pool.acquire() as connection, connection.transaction():
+            letters = [(d.record.topic, d.record.partition, d.record.offset, d.reason, d.record.value) for d in dead]
+            await connection.executemany(_DEAD_LETTER, letters + [_letter(gap) for gap in gaps])
             await connection.executemany(
-                "INSERT INTO analytics.dead_letters (topic, partition, record_offset, reason, value)"
-                " VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
-                [(d.record.topic, d.record.partition, d.record.offset, d.reason, d.record.value) for d in dead],
-            )
-            await connection.executemany(
-                "INSERT INTO analytics.sink_positions (topic, partition, next_offset) VALUES ($1, $2, $3)"
-                " ON CONFLICT (topic, partition) DO UPDATE SET next_offset = EXCLUDED.next_offset",
-                [(topic, part, end) for (topic, part), (_, end) in batch.ranges.items()],
+                _POSITION, [(topic, part, end) for (topic, part), (_, end) in batch.ranges.items()]
             )
             await connection.execute("DELETE FROM analytics.sink_batches WHERE id = $1", batch.id)
+
+    async def skip(self, gaps: Iterable[Gap]) -> None:
+        """Record what cannot be read any more, and go on after it."""
+        gaps = list(gaps)
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.executemany(_DEAD_LETTER, [_letter(gap) for gap in gaps])
+            await connection.executemany(_POSITION, [(gap.topic, gap.partition, gap.end) for gap in gaps])
+
+
+_DEAD_LETTER = """
+    INSERT INTO analytics.dead_letters (topic, partition, record_offset, reason, value)
+    VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING"""
+_POSITION = """
+    INSERT INTO analytics.sink_positions (topic, partition, next_offset) VALUES ($1, $2, $3)
+    ON CONFLICT (topic, partition) DO UPDATE SET next_offset = EXCLUDED.next_offset"""
+
+
+def _letter(gap: Gap) -> tuple[str, int, int, str, None]:
+    reason = f"Kafka no longer has the offsets {gap.first} to {gap.end - 1}"
+    return gap.topic, gap.partition, gap.first, reason, None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterable, Sequence
 
 import asyncpg
 from aiokafka.errors import KafkaError
@@ -11,24 +12,32 @@ from voicehelper_core import faults
 from voicehelper_core.log import get_logger
 
 from voicehelper_analytics.settings import AnalyticsSettings
-from voicehelper_analytics.sink.batches import Record, parse
+from voicehelper_analytics.sink.batches import DeadLetter, Record, parse
 from voicehelper_analytics.sink.consumer import EventConsumer
-from voicehelper_analytics.sink.progress import Batch, Progress, Ranges
-from voicehelper_analytics.warehouse import Warehouse
+from voicehelper_analytics.sink.progress import Batch, Gap, Progress, Ranges
+from voicehelper_analytics.warehouse import Warehouse, WarehouseError
 
 log = get_logger(__name__)
 INSERTED = Counter("sink_rows", "Rows inserted into message_events")
 DUPLICATES = Counter("sink_duplicates", "Deliveries of events that ClickHouse already had")
 DEAD = Counter("sink_dead_letters", "Records that could not be read")
+LOST = Counter("sink_lost_offsets", "Offsets that Kafka no longer had when they were to be read")
 UP = Gauge("sink_up", "1 while the sink is connected")
+_EXPECTED = (KafkaError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, WarehouseError)
 _BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
 class Sink:
     """Moves events until it is cancelled. Every failure of a store begins the loop again from what is recorded."""
 
-    def __init__(self, settings: AnalyticsSettings, pool: asyncpg.Pool, warehouse: Warehouse) -> None:
-        self._settings, self._warehouse = settings, warehouse
+    def __init__(
+        self,
+        settings: AnalyticsSettings,
+        pool: asyncpg.Pool,
+        warehouse: Warehouse,
+        consume: Callable[[AnalyticsSettings], EventConsumer] = EventConsumer,
+    ) -> None:
+        self._settings, self._warehouse, self._consume = settings, warehouse, consume
         self._progress = Progress(pool)
         self.reason: str | None = "the sink is starting"
 
@@ -38,58 +47,74 @@ class Sink:
         while True:
             try:
                 await self._session()
-            except (KafkaError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            except Exception as error:
                 failures = failures + 1 if self.reason else 1
-                self.reason = f"waiting for a store: {type(error).__name__}"
+                self.reason = f"waiting after a failure: {type(error).__name__}"
                 UP.set(0)
-                log.warning("sink interrupted", error_type=type(error).__name__, error=str(error)[:300])
+                expected = isinstance(error, _EXPECTED)
+                (log.warning if expected else log.error)(
+                    "sink interrupted",
+                    error_type=type(error).__name__,
+                    error=str(error)[:300],
+                    exc_info=None if expected else error,
+                )
                 await asyncio.sleep(_BACKOFF_SECONDS[min(failures, len(_BACKOFF_SECONDS)) - 1])
 
     async def _session(self) -> None:
-        consumer = EventConsumer(self._settings)
-        positions = await self._progress.positions()
+        consumer = self._consume(self._settings)
         try:
-            await consumer.start(positions)
+            await consumer.start()
             if (pending := await self._progress.pending()) is not None:
                 log.info("replaying the pending batch", batch=pending.id)
-                await self._finish(pending, await consumer.read(pending.ranges))
-                positions = await self._progress.positions()
-                await consumer.refresh(positions)
-            self.reason = None
-            UP.set(1)
+                await self._finish(pending, *await consumer.read(pending.ranges))
+            consumer.resume(await self._progress.positions())
             while True:
-                await consumer.refresh(positions)
+                if gaps := await consumer.refresh():
+                    await self._progress.skip(gaps)
+                    _report([], gaps)
+                self.reason = None
+                UP.set(1)
                 if records := await consumer.poll():
                     await self._take(records)
         finally:
             await consumer.stop()
 
     async def _take(self, records: list[Record]) -> None:
-        parsed = parse(records)
-        present = await self._warehouse.present(parsed.times)
+        present = await self._warehouse.present(parse(records).rows.values())
         DUPLICATES.inc(len(present))
         await faults.point("sink.before_begin")
         batch = await self._progress.begin(ranges_of(records), present)
         await faults.point("sink.after_begin")
         await self._finish(batch, records)
 
-    async def _finish(self, batch: Batch, records: list[Record]) -> None:
+    async def _finish(self, batch: Batch, records: list[Record], gaps: Sequence[Gap] = ()) -> None:
         parsed = parse(records)
         rows = [row for event, row in parsed.rows.items() if event not in batch.skipped]
         if rows:
             await self._warehouse.insert(rows, batch.token)
         await faults.point("sink.after_insert")
-        await self._progress.complete(batch, parsed.dead)
+        await self._progress.complete(batch, parsed.dead, gaps)
         INSERTED.inc(len(rows))
-        DEAD.inc(len(parsed.dead))
-        for letter in parsed.dead:
-            log.error(
-                "unreadable event kept in analytics.dead_letters", topic=letter.record.topic, reason=letter.reason
-            )
+        _report(parsed.dead, gaps)
+
+
+def _report(dead: Iterable[DeadLetter], gaps: Iterable[Gap]) -> None:
+    for letter in dead:
+        DEAD.inc()
+        log.error("unreadable event kept in analytics.dead_letters", topic=letter.record.topic, reason=letter.reason)
+    for gap in gaps:
+        LOST.inc(gap.end - gap.first)
+        log.error(
+            "events are gone from Kafka before they were read: see analytics.dead_letters",
+            topic=gap.topic,
+            partition=gap.partition,
+            first=gap.first,
+            end=gap.end,
+        )
 
 
 def ranges_of(records: list[Record]) -> Ranges:
-    """The offsets that a poll returned: contiguous per partition, from the first to the one after the last."""
+    """The offsets that a poll returned, per partition from the first to the one after the last; none was left out."""
     ranges: dict[tuple[str, int], tuple[int, int]] = {}
     for record in records:
         key = (record.topic, record.partition)

@@ -21,6 +21,7 @@ def upgrade() -> None:
         CREATE TABLE analytics.sink_batches (
             id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
             ranges jsonb NOT NULL,
+            token uuid NOT NULL DEFAULT gen_random_uuid(),
             skipped uuid[] NOT NULL DEFAULT '{}',
             begun_at timestamptz NOT NULL DEFAULT now()
         )"""
