@@ -309,6 +309,8 @@ class Resource(Model):
 
 
 class Tenant(Resource):
+    """A customer: which plan, where, who administers it, and how it ends."""
+
     kind_name: ClassVar[str] = "Tenant"
     plural: ClassVar[str] = "tenants"
     short_names: ClassVar[tuple[str, ...]] = ("tn",)
@@ -322,6 +324,8 @@ class Tenant(Resource):
 
 
 class TenantPlan(Resource):
+    """What the tenants of a plan may use."""
+
     kind_name: ClassVar[str] = "TenantPlan"
     plural: ClassVar[str] = "tenantplans"
     short_names: ClassVar[tuple[str, ...]] = ("plan",)
@@ -335,6 +339,8 @@ class TenantPlan(Resource):
 
 
 class Cell(Resource):
+    """One copy of the stack, shared by a group of tenants or dedicated to one."""
+
     kind_name: ClassVar[str] = "Cell"
     plural: ClassVar[str] = "cells"
     short_names: ClassVar[tuple[str, ...]] = ("vc",)
@@ -348,6 +354,8 @@ class Cell(Resource):
 
 
 class CellClass(Resource):
+    """A size of cells."""
+
     kind_name: ClassVar[str] = "CellClass"
     plural: ClassVar[str] = "cellclasses"
     short_names: ClassVar[tuple[str, ...]] = ("vcc",)
