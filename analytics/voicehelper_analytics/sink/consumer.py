@@ -92,7 +92,9 @@ class EventConsumer:
         last = await self._consumer.end_offsets(list(parts))
         known = {part: self._positions.get((part.topic, part.partition), first[part]) for part in parts}
         made_again = self._made_again | {part.topic for part in parts if known[part] > last[part]}
-        gaps = [Gap(*part, known[part], first[part]) for part in parts if known[part] < first[part]]
+        gaps = [
+            Gap(part.topic, part.partition, known[part], first[part]) for part in parts if known[part] < first[part]
+        ]
         return {
             part: first[part] if part.topic in made_again else max(known[part], first[part]) for part in parts
         }, gaps
