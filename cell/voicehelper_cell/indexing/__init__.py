@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from voicehelper_cell.indexing.grpc import IndexingServicer
 
 
-def build(settings: Any, database: Any, vectors: Any, inference: Any) -> IndexingServicer:
+def build(_settings: Any, database: Any, vectors: Any, inference: Any) -> IndexingServicer:
     """The service behind its gRPC surface."""
     from voicehelper_cell.indexing.grpc import IndexingServicer
     from voicehelper_cell.indexing.service import IndexingService

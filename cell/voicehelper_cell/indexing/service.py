@@ -100,7 +100,7 @@ class IndexingService:
         log.error(
             "indexing failed", document_id=str(job.document_id), attempt=job.attempts, reason=reason, exc_info=error
         )
-        wait = min(0.5 * 2**job.attempts, 60.0)
+        wait = float(min(0.5 * 2**job.attempts, 60.0))
         async with self._database.tenant(who) as connection:
             await repository.fail(connection, [job], reason, wait)
         return wait

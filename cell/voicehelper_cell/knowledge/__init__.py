@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from voicehelper_cell.knowledge.grpc import KnowledgeServicer
 
 
-async def _unlimited(who: TenantContext) -> Mapping[str, Any]:
+async def _unlimited(_who: TenantContext) -> Mapping[str, Any]:
     return {}
 
 

@@ -96,7 +96,13 @@ def _json(source: str) -> Extracted:
 
 _DROPPED = ["script", "style", "noscript", "template", "head", "svg", "iframe", "object", "canvas"]
 _BLOCKS = frozenset(
-    ["address", "article", "aside", "blockquote", "body", "dd", "details", "dialog", "div", "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "header", "hr", "html", "legend", "li", "main", "nav", "ol", "p", "pre", "section", "summary", "table", "tbody", "tfoot", "thead", "tr", "ul", "h1", "h2", "h3", "h4", "h5", "h6"]
+    re.findall(
+        r"\S+",
+        """
+    address article aside blockquote body dd details dialog div dl dt fieldset figcaption figure footer form
+    header hr html legend li main nav ol p pre section summary table tbody tfoot thead tr ul h1 h2 h3 h4 h5 h6
+    """,
+    )
 )
 
 

@@ -67,7 +67,8 @@ async def page(
 
 async def insert(connection: Any, who: TenantContext, document_id: uuid.UUID, upload: Upload) -> Document:
     row = await connection.fetchrow(
-        "insert into documents (id, tenant_id, external_id, title, media_type, size_bytes, text, created_by, retry_at)"
+        "insert into documents"  # noqa: S608
+        " (id, tenant_id, external_id, title, media_type, size_bytes, text, created_by, retry_at)"
         f" values ($1, $2, $3, $4, $5, $6, $7, $8, now() + {_GRACE}) returning {_COLUMNS}",
         document_id,
         who.tenant_id,
@@ -85,7 +86,8 @@ async def replace(connection: Any, document_id: uuid.UUID, upload: Upload) -> Do
     """A new revision. The old one's passages go at once: their offsets count another text."""
     await connection.execute("delete from chunks where document_id = $1", document_id)
     row = await connection.fetchrow(
-        "update documents set title = $2, media_type = $3, size_bytes = $4, text = $5, status = 'uploaded', error = '',"
+        "update documents set title = $2, media_type = $3, size_bytes = $4, text = $5,"  # noqa: S608
+        " status = 'uploaded', error = '',"
         " revision = revision + 1, chunk_count = 0, attempts = 0, deferrals = 0, updated_at = now(),"
         f" retry_at = now() + {_GRACE} where id = $1 returning {_COLUMNS}",
         document_id,
@@ -121,7 +123,7 @@ async def recall(connection: Any, who: TenantContext, route: str, key: str, hour
 
 
 async def remember(
-    connection: Any, who: TenantContext, route: str, key: str, request_hash: bytes, response: bytes
+    connection: Any, who: TenantContext, route: str, key: str, *, request_hash: bytes, response: bytes
 ) -> None:
     await connection.execute(
         "insert into idempotency (tenant_id, user_id, route, key, request_hash, response)"

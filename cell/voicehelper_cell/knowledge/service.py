@@ -66,7 +66,14 @@ class KnowledgeService:
             document = await self._store(connection, who, upload, totals, limits)
             answer = encode(document)
             if upload.idempotency_key:
-                await repository.remember(connection, who, ROUTE, upload.idempotency_key, upload.request_hash, answer)
+                await repository.remember(
+                    connection,
+                    who,
+                    ROUTE,
+                    upload.idempotency_key,
+                    request_hash=upload.request_hash,
+                    response=answer,
+                )
             await faults.point("knowledge.upload.before_commit")
         await faults.point("knowledge.upload.committed")
         log.info("document uploaded", document_id=str(document.id), revision=document.revision)

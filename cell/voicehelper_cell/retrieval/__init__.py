@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from voicehelper_cell.retrieval.grpc import RetrievalServicer
 
 
-def build(settings: Any, database: Any, vectors: Any, inference: Any) -> RetrievalServicer:
+def build(_settings: Any, database: Any, vectors: Any, inference: Any) -> RetrievalServicer:
     """The service behind its gRPC surface."""
     from voicehelper_cell.retrieval.grpc import RetrievalServicer
     from voicehelper_cell.retrieval.service import RetrievalService

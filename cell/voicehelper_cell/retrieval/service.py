@@ -46,7 +46,11 @@ class RetrievalService:
                 words = await repository.scores(connection, who.tenant_id, wanted, depth, near)
             ranked = self._rank(query, near, words)
             rows = await repository.passages(connection, [key for key, _ in ranked])
-        hits = [_hit(rows[key], key, score, meaning, near, words) for key, score in ranked if key in rows]
+        hits = []
+        for key, score in ranked:
+            if key in rows:
+                vector_score = near.get(key, 0.0) or _similarity(meaning, rows[key]["embedding"])
+                hits.append(_hit(rows[key], score, vector_score, words.get(key, 0.0)))
         _observe(query, hits)
         return hits
 
@@ -77,12 +81,14 @@ class RetrievalService:
         return []
 
 
-def _hit(row: Any, key: str, score: float, meaning: Any, near: dict[str, float], words: dict[str, float]) -> Hit:
-    vector_score = near.get(key)
-    if vector_score is None:
-        vector_score = similarity(meaning, unpack(row["embedding"])) if meaning and row["embedding"] else 0.0
+def _similarity(meaning: Any, embedding: bytes | None) -> float:
+    """Of a passage that only its words found; 0 where the mode has no vector."""
+    return similarity(meaning, unpack(embedding)) if meaning and embedding else 0.0
+
+
+def _hit(row: Any, score: float, vector_score: float, bm25_score: float) -> Hit:
     return Hit(
-        chunk_id=key,
+        chunk_id=str(row["id"]),
         document_id=str(row["document_id"]),
         external_id=row["external_id"],
         title=row["title"],
@@ -91,7 +97,7 @@ def _hit(row: Any, key: str, score: float, meaning: Any, near: dict[str, float],
         end=row["end_offset"],
         score=score,
         vector_score=vector_score,
-        bm25_score=words.get(key, 0.0),
+        bm25_score=bm25_score,
     )
 
 

@@ -17,7 +17,16 @@ _WIDE = r"぀-ヿ㐀-䶿一-鿿豈-﫿가-힯\U00020000-\U0002fa1f"
 _RUN = re.compile(rf"[{_WIDE}]+|[^\W_{_WIDE}]+(?:['’][^\W\d_{_WIDE}]+)*")
 _IS_WIDE = re.compile(rf"[{_WIDE}]")
 STOP_WORDS = frozenset(
-    ["a", "about", "after", "all", "also", "am", "an", "and", "any", "are", "as", "at", "be", "because", "been", "before", "being", "both", "but", "by", "can", "could", "did", "do", "does", "doing", "each", "few", "for", "from", "had", "has", "have", "having", "he", "her", "here", "hers", "him", "his", "how", "i", "if", "in", "into", "is", "it", "its", "just", "me", "more", "most", "my", "no", "nor", "not", "of", "off", "on", "once", "only", "or", "other", "our", "out", "over", "own", "same", "she", "should", "so", "some", "such", "than", "that", "the", "their", "them", "then", "there", "these", "they", "this", "those", "through", "to", "too", "under", "until", "up", "very", "was", "we", "were", "what", "when", "where", "which", "while", "who", "whom", "why", "will", "with", "would", "you", "your"]
+    re.findall(
+        r"\S+",
+        """
+    a about after all also am an and any are as at be because been before being both but by can could did do
+    does doing each few for from had has have having he her here hers him his how i if in into is it its just
+    me more most my no nor not of off on once only or other our out over own same she should so some such than
+    that the their them then there these they this those through to too under until up very was we were what
+    when where which while who whom why will with would you your
+    """,
+    )
 )
 
 
