@@ -32,17 +32,22 @@ def outgoing_metadata(caller: str) -> tuple[tuple[str, str], ...]:
     if token:
         metadata.append(("authorization", f"Bearer {token}"))
     if who:
-        metadata.append(("x-request-id", who.request_id))
+        metadata.append(("x-request-id", "".join(char for char in who.request_id if "!" <= char <= "~")))
     return tuple(metadata)
+
+
+_MAX_DETAIL = 800  # characters: a status travels in a header of 8 kB, and some take nine bytes there
 
 
 async def _abort(call: Any, error: BaseException) -> None:
     """End the call with the code of ``error``; contents of unexpected errors stay in the log."""
     if isinstance(error, errors.AppError):
-        await call.abort(error.grpc_code, error.detail)
+        await call.abort(error.grpc_code, error.detail[:_MAX_DETAIL])
     if isinstance(error, grpc.RpcError):
         known = errors.from_grpc(error)
-        await call.abort(known.grpc_code, known.detail)
+        await call.abort(known.grpc_code, known.detail[:_MAX_DETAIL])
+    if isinstance(error, NotImplementedError):
+        await call.abort(grpc.StatusCode.UNIMPLEMENTED, "Method not implemented!")
     log.error("unexpected error", error_type=type(error).__name__, exc_info=error)
     await call.abort(grpc.StatusCode.INTERNAL, "something went wrong on our side")
 

@@ -125,6 +125,7 @@ def parse(raw: bytes, parser: Callable[[bytes], Any] | None) -> Any:
 
 async def handle(exchange: Exchange, find: Callable[[Exchange], Any]) -> None:
     """Run the handler that ``find`` gives, and end the call whatever happens."""
+    context: LocalServicerContext | None = None
     try:
         handler = await find(exchange)
         if handler is None:
@@ -139,7 +140,9 @@ async def handle(exchange: Exchange, find: Callable[[Exchange], Any]) -> None:
     except grpc.aio.AbortError:
         pass
     except Exception as error:
-        if exchange.finish(grpc.StatusCode.UNKNOWN, f"Unexpected {type(error)}: {error}"):
+        code = context.code() if context else grpc.StatusCode.OK
+        code = grpc.StatusCode.UNKNOWN if code is grpc.StatusCode.OK else code
+        if exchange.finish(code, f"Unexpected {type(error)}: {error}"):
             log.error("a handler failed", method=exchange.method, error_type=type(error).__name__, exc_info=error)
     finally:
         exchange.finish(grpc.StatusCode.UNKNOWN, "the handler ended without a status")
