@@ -13,12 +13,13 @@ import os
 import time
 from collections import OrderedDict
 from pathlib import Path
+from typing import Any
 
 import httpx
 from joserfc import jwt
 from joserfc.errors import JoseError, UnsupportedAlgorithmError
 from joserfc.jwk import KeySet
-from joserfc.jws import JWSAlgModel, JWSRegistry
+from joserfc.jws import JWSRegistry
 from pydantic import BaseModel, Field, ValidationError
 
 from voicehelper_core.errors import Unauthenticated, Unavailable
@@ -34,9 +35,9 @@ _CACHE_SIZE = 4096
 
 
 class _Registry(JWSRegistry):
-    """The two algorithms and no other. RFC 9864 renames ``EdDSA``, hence joserfc's warning; Envoy knows the old name."""
+    """The two algorithms and no other. RFC 9864 renames ``EdDSA``, so joserfc warns of it; Envoy knows the old name."""
 
-    def get_alg(self, name: str) -> JWSAlgModel:
+    def get_alg(self, name: str) -> Any:
         if name not in ALGORITHMS:
             raise UnsupportedAlgorithmError(f"algorithm '{name}' is not allowed")
         return self.algorithms[name]

@@ -6,8 +6,8 @@ does, so that the code of a compact cell and of an expanded one is the same. One
 runs over it, a Unix socket and TCP.
 
 Messages are serialized and parsed as on the wire (half a microsecond for a small one), so that neither side ever sees
-the other's object. A handler runs in a task of its own with an empty context, so that a caller's tenant or trace reaches
-it only by metadata and the interceptors.
+the other's object. A handler runs in a task of its own with an empty context, so that a caller's tenant or trace
+reaches it only by metadata and the interceptors.
 
 ``channel.py`` registers handlers and makes calls, ``exchange.py`` is one running call, ``servicer.py`` is what a
 handler sees of it, ``call.py`` what the client sees.
