@@ -40,12 +40,20 @@ class Warehouse:
     async def open(self) -> None:
         """Open (about a second) and bring the schema up to date."""
         await asyncio.to_thread(self._open)
+        await self.install()
 
     def _open(self) -> None:
         self._path.mkdir(parents=True, exist_ok=True)
         self._client = clickhouse_connect.get_client(interface="chdb", path=str(self._path), settings=_SETTINGS)
+
+    async def install(self) -> None:
+        """Bring the schema up to date."""
         for statement in clickhouse.STATEMENTS:
-            self._client.command(statement)
+            await self.command(statement)
+
+    async def command(self, statement: str) -> None:
+        """Run a statement without rows."""
+        await self._run(lambda client: client.command(statement))
 
     async def close(self) -> None:
         """Close when the running statement has ended; what was inserted is on disk."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from voicehelper_crds.models import Resource
 
 from voicehelper_cli.context import Home
 from voicehelper_cli.failures import Failure, NotRunning
-from voicehelper_cli.kinds import AnyKind, kind_of, title
+from voicehelper_cli.kinds import AnyKind, kind_of
 from voicehelper_cli.manifests import Manifest
 
 Outcome = Literal["created", "configured", "unchanged"]
@@ -37,17 +37,17 @@ async def open_resources(home: Home) -> AsyncIterator[Resources]:
     from voicehelper_core import embedded_store
 
     home.ports()
-    dsn = await home.control_plane_dsn()
-    try:
-        pool = await embedded_store.connect(dsn)
-    except (OSError, asyncpg.PostgresError, TimeoutError):
-        raise NotRunning from None
+    pool = await embedded_store.connect(await home.control_plane_dsn())
     try:
         yield Resources(embedded_store.PostgresResourceStore(pool), embedded_store.PostgresEventRecorder(pool))
-    except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
-        raise Failure(f"the connection to the platform was lost: {error}") from None
+    except (errors.Unavailable, asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+        raise NotRunning from None
+    except errors.AppError as error:
+        raise Failure(error.detail) from None
+    except asyncpg.PostgresError as error:
+        raise Failure(f"the resource store refused: {error}") from None
     finally:
-        pool.terminate()
+        await pool.close()
 
 
 async def find(store: ResourceStore, kind: AnyKind, name: str) -> Any:
@@ -63,12 +63,19 @@ async def apply(store: ResourceStore, manifest: Manifest) -> tuple[Resource, Out
     before = await _before(store, manifest)
     try:
         after = await store.apply(manifest.document)
+    except errors.Unavailable:
+        raise
     except errors.AppError as error:
         raise Failure(_refusal(manifest, error)) from None
     if before is None:
         return after, "created"
-    same = before.metadata.resource_version == after.metadata.resource_version
-    return after, "unchanged" if same else "configured"
+    return after, "unchanged" if _wanted(before) == _wanted(after) else "configured"
+
+
+def _wanted(resource: Resource) -> tuple[Any, ...]:
+    """What apply writes; the reconcilers may have written the rest meanwhile."""
+    metadata = resource.metadata
+    return metadata.uid, metadata.generation, metadata.labels, metadata.annotations
 
 
 async def _before(store: ResourceStore, manifest: Manifest) -> Resource | None:
@@ -113,14 +120,16 @@ async def wait_condition(
     """Until the condition holds for the newest spec. Raises Failure with the condition's own words."""
     end = time.monotonic() + timeout
     while True:
-        resource = await find(store, kind, name)
-        found = condition(resource, wanted)
-        current = found is not None and found.observed_generation >= (resource.metadata.generation or 0)
+        found, current = None, False
+        with suppress(errors.Unavailable):  # Postgres may restart meanwhile
+            resource = await find(store, kind, name)
+            found = condition(resource, wanted)
+            current = found is not None and found.observed_generation >= (resource.metadata.generation or 0)
         if found is not None and current and found.status == status:
             return
         if time.monotonic() >= end:
-            reason = _reason(found, current)
-            raise Failure(f"{title(resource)}: {wanted} is not {status} after {timeout:g} s: {reason}")
+            what = f"{kind.kind_name.lower()}/{name}: {wanted}"
+            raise Failure(f"{what} is not {status} after {timeout:g} s: {_reason(found, current)}")
         await asyncio.sleep(_POLL_SECONDS)
 
 
@@ -134,12 +143,15 @@ def _reason(found: Any, current: bool) -> str:
 async def wait_deleted(store: ResourceStore, kind: AnyKind, name: str, *, timeout: float) -> None:
     """Until the resource is gone. Raises Failure that names the finalizers."""
     end = time.monotonic() + timeout
+    waits: list[str] = []
     while True:
         try:
-            resource = await store.get(kind, name)
+            waits = (await store.get(kind, name)).metadata.finalizers
         except errors.NotFound:
             return
+        except errors.Unavailable:
+            pass
         if time.monotonic() >= end:
-            waits = ", ".join(resource.metadata.finalizers) or "nothing"
-            raise Failure(f"{title(resource)} is still there after {timeout:g} s; its finalizers: {waits}")
+            what = f"{kind.kind_name.lower()}/{name}"
+            raise Failure(f"{what} is still there after {timeout:g} s; its finalizers: {', '.join(waits) or 'none'}")
         await asyncio.sleep(_POLL_SECONDS)
