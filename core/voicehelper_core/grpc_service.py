@@ -21,8 +21,20 @@ log = get_logger(__name__)
 token_of_call: ContextVar[str | None] = ContextVar("token_of_call", default=None)
 """The caller's token, passed along unchanged so that the next service verifies it again."""
 
+OPTIONS = (
+    ("grpc.max_receive_message_length", 64 * 2**20),  # an upload and its text; grpc's own limit is 4 MiB
+    ("grpc.max_send_message_length", 64 * 2**20),
+    ("grpc.enable_http_proxy", 0),  # our calls stay on the machine or in the cluster, whatever the environment says
+)
+"""For every ``grpc.aio.server`` and channel."""
+
 Admit = Callable[[Claims], TenantContext]
 """Claims to context; raises PermissionDenied for a tenant that is not placed here."""
+
+
+def channel(address: str) -> grpc.aio.Channel:
+    """A channel to another process (``host:port``)."""
+    return grpc.aio.insecure_channel(address, options=OPTIONS)
 
 
 def outgoing_metadata(caller: str) -> tuple[tuple[str, str], ...]:
