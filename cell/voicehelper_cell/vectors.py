@@ -9,10 +9,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+import grpc
+import grpc.aio
 from voicehelper_core import names
 from voicehelper_core.context import TenantContext
 from voicehelper_core.errors import NotFound, Unavailable
@@ -23,6 +25,7 @@ DIMENSION = 384
 TIMEOUT = 10.0
 _PAGE = 10_000
 _LOOSE = 256  # rows that Milvus Lite still scans in Python, 30 microseconds each; a segment takes them at once
+_CONNECTION = (1, 2)
 _NO_COLLECTION, _NOT_LOADED, _NO_PARTITION = 100, 101, 200
 _QUIET = logging.CRITICAL  # pymilvus logs a stack trace for every failure that we handle
 T = TypeVar("T")
@@ -193,14 +196,25 @@ class Vectors:
         async with _translated():
             if self._client is None:
                 self._client = _connect(self._uri)
+            client = self._client
             try:
-                return await call(self._client)
+                return await call(client)
             except Exception as error:
-                if getattr(error, "code", None) != _NOT_LOADED:
+                code = getattr(error, "code", None)
+                if code != _NOT_LOADED:
+                    if code in (None, *_CONNECTION):
+                        await self._forget(client)
                     raise
                 log.warning("vectors are not loaded: loading them")
-                await self._client.load_collection(self._collection, timeout=60)
-                return await call(self._client)
+                await client.load_collection(self._collection, timeout=60)
+                return await call(client)
+
+    async def _forget(self, client: Any) -> None:
+        """Connect anew next time: a connection that failed waits longer and longer before it tries again."""
+        if self._client is client:
+            self._client = None
+            with suppress(Exception):
+                await client.close()
 
 
 def _connect(uri: str) -> Any:
@@ -224,5 +238,5 @@ async def _translated() -> AsyncIterator[None]:
             raise NotFound("the tenant has no vectors here yet") from None
         log.warning("vectors are unavailable", code=error.code, reason=text[:300])
         raise Unavailable("the vector store is not available: try again in a moment") from None
-    except (OSError, TimeoutError) as error:
+    except (OSError, TimeoutError, grpc.RpcError, grpc.aio.UsageError) as error:
         raise Unavailable(f"the vector store is not available ({type(error).__name__})") from None

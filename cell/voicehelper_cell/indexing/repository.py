@@ -29,14 +29,19 @@ async def claim(connection: Any, document_ids: Sequence[uuid.UUID]) -> list[Job]
     return [Job(row["id"], row["revision"], row["title"], row["text"], row["attempts"]) for row in rows]
 
 
-async def current(connection: Any, jobs: Sequence[Job]) -> set[uuid.UUID]:
-    """Of the jobs, those that are still what has to be indexed; locked until the transaction ends."""
+async def still_wanted(connection: Any, jobs: Sequence[Job]) -> tuple[set[uuid.UUID], set[uuid.UUID]]:
+    """Documents that still wait at the job's revision, and those that are gone or replaced.
+
+    What is in neither was indexed by somebody else meanwhile. The rows are locked until the transaction ends.
+    """
     rows = await connection.fetch(
-        "select id, revision from documents where id = any($1) and status = 'uploaded' order by id for update",
+        "select id, revision, status from documents where id = any($1) order by id for update",
         [job.document_id for job in jobs],
     )
-    wanted = {(job.document_id, job.revision) for job in jobs}
-    return {row["id"] for row in rows if (row["id"], row["revision"]) in wanted}
+    state = {row["id"]: (row["revision"], row["status"]) for row in rows}
+    waiting = {job.document_id for job in jobs if state.get(job.document_id) == (job.revision, "uploaded")}
+    gone = {job.document_id for job in jobs if state.get(job.document_id, (0, ""))[0] != job.revision}
+    return waiting, gone
 
 
 async def store(connection: Any, who: TenantContext, documents: Sequence[Indexed]) -> None:

@@ -117,14 +117,14 @@ class IndexingService:
         await faults.point("indexing.vectors_written")
         async with self._database.tenant(who) as connection:
             await lock(connection, who)
-            current = await repository.current(connection, jobs)
-            kept = [document for document in documents if document.job.document_id in current]
+            waiting, gone = await repository.still_wanted(connection, jobs)
+            kept = [document for document in documents if document.job.document_id in waiting]
             if kept:
                 await repository.store(connection, who, kept)
                 await self._publish(connection, who, kept)
         await faults.point("indexing.committed")
-        stale = [str(passage.id) for document in documents if document not in kept for passage in document.passages]
-        await self._vectors.delete_chunks(who, stale)
+        stale = [document for document in documents if document.job.document_id in gone]
+        await self._vectors.delete_chunks(who, [str(passage.id) for one in stale for passage in one.passages])
         for document in kept:
             job = document.job
             log.info("document indexed", document_id=str(job.document_id), chunks=len(document.passages))

@@ -1,0 +1,261 @@
+"""Real stores for the whole path of a document: PostgreSQL, a Milvus Lite server, the real model."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import types
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from voicehelper_cell.indexing.queue import IndexingQueue
+from voicehelper_cell.indexing.repair import Repair
+from voicehelper_cell.indexing.service import IndexingService
+from voicehelper_cell.inference.batching import Batcher
+from voicehelper_cell.inference.embedder import Embedder
+from voicehelper_cell.inference.grpc import InferenceServicer
+from voicehelper_cell.knowledge.grpc import message
+from voicehelper_cell.knowledge.models import Document
+from voicehelper_cell.knowledge.objects import Objects
+from voicehelper_cell.knowledge.service import KnowledgeService
+from voicehelper_cell.retrieval.models import Hit, Query
+from voicehelper_cell.retrieval.service import RetrievalService
+from voicehelper_cell.vectors import Vectors
+from voicehelper_core import faults, names
+from voicehelper_core.context import TenantContext
+from voicehelper_core.gen.inference.v1 import inference_pb2_grpc
+from voicehelper_core.gen.knowledge.v1 import knowledge_pb2
+from voicehelper_core.grpc_service import ErrorInterceptor
+from voicehelper_core.rpc import LocalChannel
+
+CELL = "ctest0000001"
+ACME = TenantContext("tacme0000001", "acme", "user-1", CELL)
+GLOBEX = TenantContext("tglobex00001", "globex", "user-2", CELL)
+
+
+class MilvusServer:
+    """A server that tests may kill and start again."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.uri = f"http://127.0.0.1:{self.port}"
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        program = Path(sys.executable).with_name("milvus-lite")
+        arguments = ["server", "--data-dir", str(self._folder), "--host", "127.0.0.1", "--port", str(self.port)]
+        self._process = subprocess.Popen(
+            [str(program), *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        for _ in range(300):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.1)
+        raise AssertionError("milvus-lite did not start")
+
+    def kill(self) -> None:
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+@pytest.fixture(scope="session")
+def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusServer]:
+    server = MilvusServer(tmp_path_factory.mktemp("milvus"))
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="session")
+def postgres_dsn() -> Iterator[str]:
+    binaries = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
+    if binaries is None:
+        pytest.fail("PostgreSQL is needed: apt-get install postgresql")
+    folder = Path(tempfile.mkdtemp(prefix="vhcell", dir="/tmp"))  # a socket's path has at most 107 characters
+    prefix = []
+    if os.geteuid() == 0:  # Postgres refuses to run as root
+        shutil.chown(folder, "nobody")
+        prefix = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+
+    def run(program: str, *arguments: str) -> None:
+        command = [*prefix, str(binaries / program), *arguments]
+        subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    run("initdb", "-D", "data", "-U", "postgres", "-A", "trust", "-N", "--no-locale", "-E", "UTF8")
+    options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
+    run("pg_ctl", "-D", "data", "-l", "log", "-o", options, "-w", "start")
+    yield f"postgresql://postgres@/postgres?host={folder}"
+    run("pg_ctl", "-D", "data", "-m", "immediate", "-w", "stop")
+    shutil.rmtree(folder)
+
+
+async def _slices(dsn: str, milvus: MilvusServer) -> None:
+    """What the operator and the migration make for a cell, empty."""
+    schema, owner, role = (
+        names.schema(CELL, "knowledge"),
+        names.owner_role(CELL, "knowledge"),
+        names.service_role(CELL, "knowledge"),
+    )
+    login, migrator = names.login_role(CELL), names.migrator_role(CELL)
+    connection = await asyncpg.connect(dsn)
+    try:
+        if not await connection.fetchval("select 1 from pg_roles where rolname = $1", owner):
+            await connection.execute(
+                f"create role {owner} nologin; create role {role} nologin;"
+                f" create role {login} login noinherit in role {role};"
+                f" create role {migrator} login noinherit in role {owner}"
+            )
+        await connection.execute(
+            f"drop schema if exists {schema} cascade; create schema {schema} authorization {owner}"
+        )
+    finally:
+        await connection.close()
+    await _migrate(dsn.replace("postgres@", f"{migrator}@"))
+    await collection(milvus.uri)
+
+
+async def collection(uri: str) -> None:
+    """The cell's empty collection; synchronous, since the asynchronous client cannot make an index in Milvus Lite."""
+    await asyncio.to_thread(_collection, uri)
+
+
+def _collection(uri: str) -> None:
+    from pymilvus import DataType, MilvusClient
+
+    client, name = MilvusClient(uri), names.collection(CELL)
+    if client.has_collection(name):
+        client.drop_collection(name)
+    schema = client.create_schema(auto_id=True)
+    schema.add_field("id", DataType.INT64, is_primary=True)
+    for field_name, length in (("chunk_id", 64), ("document_id", 64), ("tenant_id", 64), ("content", 65535)):
+        schema.add_field(field_name, DataType.VARCHAR, max_length=length)
+    schema.add_field("embedding", DataType.FLOAT_VECTOR, dim=384)
+    schema.add_field("created_at", DataType.INT64)
+    index = client.prepare_index_params()
+    index.add_index("embedding", index_type="FLAT", metric_type="IP")
+    client.create_collection(name, schema=schema, index_params=index)
+    for tenant in (ACME, GLOBEX):
+        client.create_partition(name, names.partition(tenant.tenant_id))
+    client.load_collection(name)
+    client.close()
+
+
+async def _migrate(dsn: str) -> None:
+    from voicehelper_cell.migrate import migrate_service
+
+    await migrate_service(dsn, CELL, "knowledge")
+
+
+@dataclass
+class Cell:
+    """The services that a document passes through."""
+
+    database: Any
+    vectors: Vectors
+    objects: Objects
+    knowledge: KnowledgeService
+    indexing: IndexingService
+    queue: IndexingQueue
+    repair: Repair
+    retrieval: RetrievalService
+    milvus: MilvusServer
+    dsn: str
+    limits: dict[str, Any] = field(default_factory=dict)
+
+    async def add(self, who: TenantContext, text: str, **more: Any) -> Document:
+        """Upload and index a text."""
+        document = await self.upload(who, text, **more)
+        await self.indexing.process(who, [document.id])
+        return await self.knowledge.get(who, str(document.id))
+
+    async def upload(self, who: TenantContext, text: str, **more: Any) -> Document:
+        """Upload a text."""
+        arguments = {"kind": "text/markdown", "title": "", "external_id": "", "idempotency_key": ""} | more
+        answer = await self.knowledge.upload(
+            who, text.encode(), encode=lambda document: message(document).SerializeToString(), **arguments
+        )
+        return await self.knowledge.get(who, knowledge_pb2.Document.FromString(answer).id)
+
+    async def search(self, who: TenantContext, text: str, mode: str = "hybrid", top_k: int = 10) -> list[Hit]:
+        """Search."""
+        return await self.retrieval.retrieve(who, Query.checked(text, mode, top_k))
+
+    async def sql(self, who: TenantContext, statement: str, *arguments: Any) -> list[Any]:
+        """Rows, as the tenant sees them."""
+        async with self.database.tenant(who) as connection:
+            rows: list[Any] = await connection.fetch(statement, *arguments)
+            return rows
+
+
+@pytest.fixture(scope="session")
+def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture
+async def cell(postgres_dsn: str, milvus: MilvusServer, model_dir: Path, tmp_path: Path) -> AsyncIterator[Cell]:
+    """A cell of two tenants without documents."""
+    from voicehelper_cell.database import Database
+
+    await _slices(postgres_dsn, milvus)
+    dsn = postgres_dsn.replace("postgres@", f"{names.login_role(CELL)}@")
+    database = Database(await asyncpg.create_pool(dsn, min_size=0, max_size=5), CELL, "knowledge")
+    settings = types.SimpleNamespace(cell_id=CELL, milvus_uri=milvus.uri)
+    batcher = Batcher(Embedder.load(model_dir), threads=1, batch_texts=32, batch_tokens=512)
+    await batcher.start()
+    channel = LocalChannel([ErrorInterceptor()])
+    channel.add(inference_pb2_grpc.add_InferenceServiceServicer_to_server, InferenceServicer(batcher))
+    stub = inference_pb2_grpc.InferenceServiceStub(channel)
+    vectors, objects, limits = Vectors(settings), Objects(str(tmp_path), CELL), dict[str, Any]()
+
+    async def limits_of(who: TenantContext) -> dict[str, Any]:
+        return limits
+
+    indexing = IndexingService(database, vectors, stub)
+    queue = IndexingQueue(indexing)
+    yield Cell(
+        database=database,
+        vectors=vectors,
+        objects=objects,
+        knowledge=KnowledgeService(database, objects, limits_of, max_bytes=100_000, idempotency_hours=24),
+        indexing=indexing,
+        queue=queue,
+        repair=Repair(database, vectors, indexing, queue),
+        retrieval=RetrievalService(database, vectors, stub),
+        milvus=milvus,
+        dsn=postgres_dsn,
+        limits=limits,
+    )
+    await vectors.close()
+    await batcher.stop()
+    await channel.close()
+    await database.close()
+
+
+@pytest.fixture
+def fault(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Sets fault points; none are left behind."""
+
+    def use(points: str) -> None:
+        monkeypatch.setenv("VOICEHELPER_FAULT_POINTS", points)
+        faults.load()
+
+    yield use
+    monkeypatch.delenv("VOICEHELPER_FAULT_POINTS", raising=False)
+    faults.load()
