@@ -1,7 +1,7 @@
 """Makes documents searchable. Driven by ``document.uploaded``; called by knowledge.
 
 ``chunking`` cuts, ``service`` embeds and writes, ``queue`` gathers batches, ``repair`` finds what was missed,
-``events`` is what the consumer calls.
+``events`` is what runs by itself.
 """
 
 from __future__ import annotations
@@ -12,9 +12,20 @@ if TYPE_CHECKING:
     from voicehelper_cell.indexing.grpc import IndexingServicer
 
 
-def build(_settings: Any, database: Any, vectors: Any, inference: Any) -> IndexingServicer:
-    """The service behind its gRPC surface."""
+def build(settings: Any, database: Any, vectors: Any, inference: Any) -> IndexingServicer:
+    """The service behind its gRPC surface; ``events`` and ``background`` of it have to be run."""
+    from voicehelper_cell.indexing.events import DocumentEvents
     from voicehelper_cell.indexing.grpc import IndexingServicer
+    from voicehelper_cell.indexing.queue import IndexingQueue
+    from voicehelper_cell.indexing.repair import Repair
     from voicehelper_cell.indexing.service import IndexingService
+    from voicehelper_cell.knowledge.objects import Objects
 
-    return IndexingServicer(IndexingService(database, vectors, inference))
+    service = IndexingService(database, vectors, inference)
+    queue = IndexingQueue(service)
+    return IndexingServicer(
+        service,
+        queue=queue,
+        repair=Repair(database, vectors, service, queue),
+        events=DocumentEvents(queue, vectors, Objects(settings.objects_root, settings.cell_id)),
+    )

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from voicehelper_cell.indexing.events import DocumentEvents, Tenants, background
+from voicehelper_cell.indexing.queue import IndexingQueue
+from voicehelper_cell.indexing.repair import Repair
 from voicehelper_cell.indexing.service import IndexingService
 from voicehelper_core import context as contexts
 from voicehelper_core.gen.indexing.v1 import indexing_pb2, indexing_pb2_grpc
@@ -12,8 +15,14 @@ from voicehelper_core.gen.indexing.v1 import indexing_pb2, indexing_pb2_grpc
 class IndexingServicer(indexing_pb2_grpc.IndexingServiceServicer):
     """Indexes a document of the caller's tenant at once."""
 
-    def __init__(self, service: IndexingService) -> None:
-        self.service = service
+    def __init__(
+        self, service: IndexingService, *, queue: IndexingQueue, repair: Repair, events: DocumentEvents
+    ) -> None:
+        self.service, self.queue, self.repair, self.events = service, queue, repair, events
+
+    async def background(self, tenants: Tenants) -> None:
+        """Index what is queued and look for what was missed, until cancelled."""
+        await background(self.queue, self.repair, tenants)
 
     async def IndexDocument(
         self, request: indexing_pb2.IndexDocumentRequest, context: Any

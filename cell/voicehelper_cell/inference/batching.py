@@ -1,4 +1,4 @@
-"""Puts the texts of concurrent requests into common batches; short requests overtake bulk work."""
+"""Puts the texts of concurrent requests into common batches; what somebody waits for overtakes bulk work."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from functools import partial
 import numpy as np
 from voicehelper_cell.inference.embedder import Embedder, Tokens, Vectors
 from voicehelper_cell.inference.export import DIMENSION
-
-_INTERACTIVE = 2  # requests of at most so many texts are somebody's search
 
 
 @dataclass(slots=True, eq=False)
@@ -51,8 +49,8 @@ class Batcher:
         self._pool.shutdown(wait=True)
         self._tokenizing.shutdown(wait=True)
 
-    async def embed(self, texts: Sequence[str]) -> Vectors:
-        """One row a text, in order."""
+    async def embed(self, texts: Sequence[str], *, interactive: bool = True) -> Vectors:
+        """One row a text, in order. What is interactive goes before what is not."""
         result = np.empty((len(texts), DIMENSION), np.float32)
         if not texts:
             return result
@@ -63,7 +61,7 @@ class Batcher:
         items = [_Item(one, row, result, left, done) for row, one in enumerate(tokens)]
         items.sort(key=lambda item: len(item.tokens))  # neighbours of similar length need little padding
         async with self._work:
-            (self._interactive if len(items) <= _INTERACTIVE else self._bulk).extend(items)
+            (self._interactive if interactive else self._bulk).extend(items)
             self._work.notify(len(items))
         await done
         return result

@@ -39,8 +39,14 @@ class InferenceServicer(inference_pb2_grpc.InferenceServiceServicer):
             if len(text) > MAX_CHARACTERS:
                 raise InvalidArgument(f"texts[{number}]: at most {MAX_CHARACTERS} characters")
         with SECONDS.time():
-            vectors = await self._batcher.embed(texts)
+            vectors = await self._batcher.embed(texts, interactive=_caller(context) != "indexing")
         TEXTS.inc(len(texts))
         return inference_pb2.EmbedResponse(
             dimension=DIMENSION, vectors=vectors.astype("<f4", copy=False).tobytes(), model=MODEL
         )
+
+
+def _caller(context: Any) -> str:
+    """Which service asks; somebody waits for the answer unless it is indexing."""
+    metadata = dict(context.invocation_metadata() or ()) if context is not None else {}
+    return str(metadata.get("x-caller", ""))

@@ -8,6 +8,7 @@ import uuid
 from typing import Any
 
 import pytest
+from voicehelper_cell.indexing.events import DocumentEvents, background
 from voicehelper_cell.indexing.tests.conftest import ACME, CELL, GLOBEX, Cell, collection
 from voicehelper_cell.retrieval.repository import K1, B
 from voicehelper_cell.retrieval.terms import terms
@@ -78,7 +79,7 @@ async def test_bm25_in_sql_equals_a_small_reference(cell: Cell) -> None:
     bags = {name: terms(f"{name}\n{text}") for name, text in texts.items()}
     average = sum(map(len, bags.values())) / len(bags)
     expected: dict[str, float] = {}
-    for word in {"card", "fee"}:
+    for word in ("card", "fee"):
         n = sum(word in bag for bag in bags.values())
         idf = math.log(1 + (len(bags) - n + 0.5) / (n + 0.5))
         for name, bag in bags.items():
@@ -162,7 +163,7 @@ async def test_a_failure_at_any_step_is_repaired_by_running_again(
     try:
         await cell.indexing.process(ACME, ids)
     except Exception as error:
-        assert "fault point" in str(error)  # noqa: PT017 (only one of the points is outside of the retry)
+        assert "fault point" in str(error)
     fault("")
     await cell.indexing.process(ACME, ids)
     assert {(await cell.knowledge.get(ACME, str(one))).status for one in ids} == {"indexed"}
@@ -312,3 +313,27 @@ async def test_lists_have_cursors(cell: Cell) -> None:
 async def test_ids_of_nothing(cell: Cell, value: str) -> None:
     with pytest.raises(NotFound):
         await cell.knowledge.get(ACME, value)
+
+
+async def test_events_index_and_clean_up(cell: Cell) -> None:
+    events = DocumentEvents(cell.queue, cell.vectors, cell.objects)
+    running = asyncio.create_task(background(cell.queue, cell.repair, lambda: [ACME, GLOBEX]))
+    document = await cell.upload(ACME, FEES, external_id="x")
+    await cell.upload(ACME, CATS, external_id="x")
+    for event in await outbox(cell):
+        await events.handle(ACME, event)
+        await events.handle(ACME, event)
+    for _ in range(200):
+        if (await cell.knowledge.get(ACME, str(document.id))).status == "indexed":
+            break
+        await asyncio.sleep(0.05)
+    assert await cell.vectors.count(ACME) == 1
+    assert await cell.objects.get(ACME, document.id, 1) is None
+    assert await cell.objects.get(ACME, document.id, 2) == CATS.encode()
+    await cell.knowledge.delete(ACME, str(document.id))
+    for event in await outbox(cell):
+        await events.handle(ACME, event)
+    assert await cell.objects.get(ACME, document.id, 2) is None
+    assert await cell.vectors.count(ACME) == 0
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)

@@ -140,3 +140,12 @@ async def test_limits_of_a_request(batcher: Batcher) -> None:
     answer = await servicer.Embed(inference_pb2.EmbedRequest(texts=["a", "bb"]), None)
     assert answer.dimension == 384
     assert np.frombuffer(answer.vectors, "<f4").reshape(2, 384)[1, 0] == 2
+
+
+async def test_what_somebody_waits_for_goes_first(batcher: Batcher) -> None:
+    bulk = asyncio.create_task(batcher.embed(["x" * 20] * 20, interactive=False))
+    await asyncio.sleep(0)
+    await batcher.embed(["query"])
+    batches = batcher._model.batches  # type: ignore[attr-defined]
+    await bulk
+    assert [[5] * 5] in batches[:4]
