@@ -78,7 +78,8 @@ def _connection_manager(settings: BootstrapSettings) -> dict[str, Any]:
         # Nothing that a client says about itself or its way here is believed.
         "use_remote_address": True,
         "xff_num_trusted_hops": 0,
-        "internal_address_config": {"unix_sockets": False},
+        # Without a range of its own, Envoy calls private addresses internal and says so to the services.
+        "internal_address_config": {"cidr_ranges": [{"address_prefix": "255.255.255.255", "prefix_len": 32}]},
         "early_header_mutation_extensions": identity_headers.render(),
         "normalize_path": True,
         "merge_slashes": True,

@@ -45,4 +45,5 @@ def command(bootstrap: Path, *, base_id: int, log_level: str = "warning", concur
         "--concurrency", str(concurrency),
         "--log-level", log_level,
         "--drain-time-s", "3",
+        "--file-flush-interval-msec", "1000",
     ]  # fmt: skip

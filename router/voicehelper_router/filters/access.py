@@ -19,7 +19,7 @@ def render() -> list[dict[str, Any]]:
         "user_id": "%REQ(X-USER-ID):64%",
         "message": "request",
         "method": "%REQ(:METHOD)%",
-        "path": "%PATH(NQ:ORIG):256%",
+        "path": "%PATH(NQ):256%",
         "status": "%RESPONSE_CODE%",
         "cause": "%RESPONSE_CODE_DETAILS%",
         "cluster": "%UPSTREAM_CLUSTER%",

@@ -1,7 +1,7 @@
 """The answers that Envoy gives itself, as problem documents that say what to do.
 
 The body of a direct response (a suspended tenant, say) becomes the ``detail``; what Envoy says in its own words is
-put into ours by status and cause.
+put into ours by status and cause. The request id finds the line of the access log, which has the trace.
 """
 
 from __future__ import annotations
@@ -33,8 +33,7 @@ def _format(kind: type[errors.AppError], detail: str) -> dict[str, Any]:
             "title": kind.title,
             "status": "%RESPONSE_CODE%",
             "detail": detail,
-            "instance": "%PATH(NQ:ORIG)%",
-            "trace_id": "%TRACE_ID%",
+            "instance": "%PATH(NQ)%",
             "request_id": "%REQ(X-REQUEST-ID)%",
         },
         "content_type": PROBLEM,
@@ -79,7 +78,14 @@ def render() -> dict[str, Any]:
     direct, no_route = _cause("direct_response"), _cause("route_not_found")
     return {
         "mappers": [
-            _mapper(_status(401), errors.Unauthenticated, f"the access token was refused ({_BODY}): {LOG_IN}"),
+            {"filter": _status(200), "body_format_override": {"text_format_source": {"inline_string": _BODY}}},
+            # Envoy says 403 for a token of another audience.
+            _mapper(
+                _cause("jwt_authn_access_denied"),
+                errors.Unauthenticated,
+                f"the access token was refused ({_BODY}): {LOG_IN}",
+                status=401,
+            ),
             _mapper(_all(_status(403), _cause("rbac_access_denied")), errors.PermissionDenied, CONTRADICTION),
             _mapper(_all(_status(403), direct), errors.PermissionDenied, _BODY),
             # A login must not tell which tenants there are.

@@ -6,6 +6,7 @@ import ipaddress
 from typing import Any
 
 from envoy.config.cluster.v3 import cluster_pb2
+from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2 as _registered  # noqa: F401 (by its type URL)
 
 from voicehelper_router import types
 from voicehelper_router.xds.facts import CellFacts

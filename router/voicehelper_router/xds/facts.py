@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 from voicehelper_crds import Cell, Tenant
 from voicehelper_crds.meta import Condition
+
+_ENDPOINT = re.compile(r"^(\[[0-9a-fA-F:.]+\]|[a-zA-Z0-9.-]{1,253}):(?P<port>[0-9]{1,5})$")
 
 
 class CellFacts(BaseModel):
@@ -49,9 +52,16 @@ def tenant(resource: Tenant) -> TenantFacts:
     return TenantFacts(name=name, state="routable", cell_id=status.cell_id)
 
 
+def _endpoint(text: str | None) -> str | None:
+    """``host:port``, or None: one cell's bad endpoint must not spoil the snapshot of all."""
+    match = _ENDPOINT.match(text or "")
+    return text if match and 0 < int(match["port"]) < 65536 else None
+
+
 def cell(resource: Cell) -> CellFacts | None:
-    """None while the cell has no endpoint yet."""
+    """None while the cell has no endpoint that a request could go to."""
     status = resource.status
-    if not status.cell_id or not status.endpoints.http:
+    http = _endpoint(status.endpoints.http)
+    if not status.cell_id or not http:
         return None
-    return CellFacts(cell_id=status.cell_id, http=status.endpoints.http, grpc=status.endpoints.grpc)
+    return CellFacts(cell_id=status.cell_id, http=http, grpc=_endpoint(status.endpoints.grpc))

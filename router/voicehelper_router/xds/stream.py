@@ -83,10 +83,9 @@ class Stream:
             self._settled = snapshot
         return responses
 
-    @property
-    def settled(self) -> bool:
-        """Whether Envoy has everything of the last snapshot (but what it rejected)."""
-        return self._settled is not None
+    def has(self, snapshot: Snapshot | None) -> bool:
+        """Whether Envoy has everything of it (but what it rejected)."""
+        return snapshot is not None and self._settled is snapshot
 
     def _clusters(self, snapshot: Snapshot) -> Response | None:
         state = self.types.get(types.CLUSTER)
@@ -136,7 +135,7 @@ class Stream:
     def _clusters_there(self, snapshot: Snapshot) -> bool:
         state = self.types.get(types.CLUSTER)
         if state is None:
-            return True  # an Envoy that does not ask for clusters has its own
+            return False  # it asks for them first; on a new stream that request may be on its way
         return not state.due(snapshot.clusters) and not (state.pending and state.pending.versions)
 
     def _tenants_moved(self, snapshot: Snapshot) -> bool:

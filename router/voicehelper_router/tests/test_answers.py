@@ -1,0 +1,134 @@
+"""What people and programs see: answers of the router itself, streams, traces, public paths."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+
+import httpx
+import pytest
+from voicehelper_router.tests.harness import RouterUnderTest, received
+from voicehelper_router.tests.test_attacks import problem
+
+pytestmark = pytest.mark.integration
+
+
+async def test_tenant_that_is_gone(router: RouterUnderTest) -> None:
+    body = problem(await router.get(tenant="gone"), 404, "not-found")
+    assert "no such tenant" in body["detail"]
+    assert body["instance"] == "/api/v1/x"
+
+
+async def test_query_is_not_repeated(router: RouterUnderTest) -> None:
+    assert "secret" not in (await router.get("/api/v1/x?code=secret", tenant="gone")).text
+
+
+async def test_suspended_tenant(router: RouterUnderTest) -> None:
+    body = problem(await router.get(tenant="asleep"), 403, "permission-denied")
+    assert "suspended" in body["detail"]
+
+
+async def test_tenant_that_is_not_routable(router: RouterUnderTest) -> None:
+    response = await router.get(tenant="coming")
+    problem(response, 503, "unavailable")
+    assert response.headers["retry-after"] == "2"
+
+
+async def test_cell_that_is_down(router: RouterUnderTest) -> None:
+    await router.b.stop()
+    try:
+        response = await router.get(tenant="globex")
+        body = problem(response, 503, "unavailable")
+        assert "127.0.0.1" not in body["detail"]
+        assert response.headers["retry-after"] == "2"
+    finally:
+        await router.b.start()
+
+
+async def test_request_without_tenant(router: RouterUnderTest) -> None:
+    body = problem(await router.get("/api/v1/conversations", tenant=None), 404, "not-found")
+    assert "X-Tenant-ID" in body["detail"]
+    problem(await router.get("/api/v1/conversations", tenant=None, token=None), 401, "unauthenticated")
+
+
+@pytest.mark.parametrize("tenant", [None, "acme", "asleep", "coming", "_public"])
+async def test_open_paths_in_every_scope(router: RouterUnderTest, tenant: str | None) -> None:
+    for path in ("/api/v1/identity/login", "/api/v1/identity/refresh", "/.well-known/openid-configuration"):
+        response = await router.get(path, tenant=tenant, token=None)
+        assert (response.json()["server"], response.json()["path"]) == ("identity", path)
+    assert (await router.get("/healthz", tenant=tenant, token=None)).text == "ok\n"
+
+
+@pytest.mark.parametrize("tenant", [None, "acme", "asleep", "coming"])
+async def test_identity_in_every_scope(router: RouterUnderTest, tenant: str | None) -> None:
+    assert (await router.get("/api/v1/identity/users", tenant=tenant)).json()["server"] == "identity"
+
+
+async def test_auth_is_an_alias(router: RouterUnderTest) -> None:
+    response = await router.get("/api/v1/auth/login?x=1", token=None, method="POST", json={})
+    assert response.json()["path"] == "/api/v1/identity/login?x=1"
+
+
+async def test_login_does_not_tell_which_tenants_there_are(router: RouterUnderTest) -> None:
+    for path in ("/api/v1/identity/login", "/api/v1/auth/login?x=1"):
+        body = problem(await router.get(path, tenant="gone", token=None, method="POST"), 401, "unauthenticated")
+        assert "tenant" in body["detail"]
+
+
+async def test_malformed_request_is_a_problem(router: RouterUnderTest) -> None:
+    problem(await router.get("/api/v1%2fx"), 400, "invalid-argument")
+
+
+async def test_trace_and_request_id_are_made_and_passed_on(router: RouterUnderTest) -> None:
+    first, second = received(await router.get()), received(await router.get())
+    assert re.fullmatch(r"00-[0-9a-f]{32}-[0-9a-f]{16}-01", first["traceparent"][0])
+    assert first["traceparent"] != second["traceparent"]
+    assert first["x-request-id"] != second["x-request-id"]
+
+
+async def test_trace_and_request_id_of_the_client_are_kept(router: RouterUnderTest) -> None:
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    response = await router.get(headers=[("traceparent", f"00-{trace}-00f067aa0ba902b7-01"), ("x-request-id", "mine")])
+    assert received(response)["traceparent"][0].split("-")[1] == trace
+    assert received(response)["x-request-id"] == ["mine"]
+    assert response.headers["x-request-id"] == "mine"
+
+
+async def test_router_does_not_show_its_inside(router: RouterUnderTest) -> None:
+    response = await router.get()
+    assert response.headers["server"] == "voicehelper"
+    assert not [name for name in response.headers if name.startswith("x-envoy")]
+
+
+async def test_events_arrive_one_by_one(router: RouterUnderTest) -> None:
+    headers = {
+        "X-Tenant-ID": "acme", "Authorization": f"Bearer {router.issuer.token('acme')}", "Accept": "text/event-stream",
+    }  # fmt: skip
+    async with (
+        httpx.AsyncClient(base_url=router.url, trust_env=False, timeout=15) as client,
+        client.stream("GET", "/api/v1/sse", headers=headers) as response,
+    ):
+        seen = []
+        async for line in response.aiter_lines():
+            if line.startswith("data: "):
+                seen.append(line)
+                router.a.next_event.set()  # the server sends the next one only now that this one is here
+    assert seen == ["data: 0", "data: 1", "data: 2"]
+
+
+async def test_access_log_has_the_request_and_not_its_query(router: RouterUnderTest) -> None:
+    await router.get("/api/v1/logged?password=hidden")
+    async with asyncio.timeout(15):
+        while '"path":"/api/v1/logged"' not in router.log.read_text():
+            await asyncio.sleep(0.1)
+    text = router.log.read_text()
+    line = json.loads(next(line for line in text.splitlines() if '"/api/v1/logged"' in line))
+    assert (line["tenant"], line["user_id"], line["status"], line["cluster"]) == (
+        "acme",
+        "u1",
+        200,
+        "aaaaaaaaaaaa-http",
+    )
+    assert re.fullmatch("[0-9a-f]{32}", line["trace_id"])
+    assert "hidden" not in text

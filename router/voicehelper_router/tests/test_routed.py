@@ -1,0 +1,48 @@
+"""The router of the whole platform."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+pytestmark = pytest.mark.integration
+
+
+def get(platform: Any, path: str, *, tenant: str | None = None, token: str | None = None) -> httpx.Response:
+    headers = {"X-Tenant-ID": tenant} if tenant else {}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    return httpx.get(f"{platform.router}{path}", headers=headers, timeout=30, trust_env=False)
+
+
+def test_each_tenant_reaches_its_cell(platform: Any) -> None:
+    for tenant in ("acme", "globex"):
+        response = get(platform, "/api/v1/conversations", tenant=tenant, token=platform.token(tenant))
+        assert response.status_code == 200, response.text
+
+
+def test_token_of_another_tenant(platform: Any) -> None:
+    response = get(platform, "/api/v1/conversations", tenant="globex", token=platform.token("acme"))
+    assert response.status_code == 403
+    assert response.headers["content-type"] == "application/problem+json"
+
+
+def test_no_token(platform: Any) -> None:
+    assert get(platform, "/api/v1/conversations", tenant="acme").status_code == 401
+
+
+def test_no_tenant(platform: Any) -> None:
+    assert get(platform, "/api/v1/conversations", token=platform.token("acme")).status_code == 403
+    assert get(platform, "/api/v1/conversations", token=platform.token(None)).status_code == 404
+
+
+def test_tenant_that_never_was(platform: Any) -> None:
+    assert get(platform, "/api/v1/conversations", tenant="nobody", token=platform.token("acme")).status_code == 403
+
+
+def test_discovery_and_health_need_nothing(platform: Any) -> None:
+    assert get(platform, "/healthz").text == "ok\n"
+    assert get(platform, "/.well-known/openid-configuration").json()["issuer"]
+    assert get(platform, "/.well-known/jwks.json").json()["keys"]

@@ -1,0 +1,107 @@
+"""The snapshot as a pure function."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from voicehelper_router.xds import clusters, routes, scopes
+from voicehelper_router.xds.facts import CellFacts, TenantFacts
+from voicehelper_router.xds.snapshot import InconsistentSnapshot, Snapshot, build
+
+IDS = [letter * 12 for letter in "abcdef"]
+endpoints = st.sampled_from(["127.0.0.1:1", "cell.example:8080", "[::1]:9"])
+cells = st.lists(
+    st.builds(CellFacts, cell_id=st.sampled_from(IDS), http=endpoints, grpc=st.none() | endpoints),
+    unique_by=lambda cell: cell.cell_id,
+)
+tenant = st.builds(
+    TenantFacts,
+    name=st.from_regex(r"^[a-z]([-a-z0-9]{0,10}[a-z0-9])?$", fullmatch=True),
+    state=st.sampled_from(["routable", "suspended", "unavailable"]),
+    cell_id=st.none() | st.sampled_from(IDS),
+)
+tenants = st.lists(tenant, unique_by=lambda item: item.name)
+
+
+def versions(snapshot: Snapshot) -> dict[str, str]:
+    every = [*snapshot.clusters.values(), *snapshot.routes.values(), *snapshot.scopes.values()]
+    return {f"{item.kind.__name__}/{item.name}": item.version for item in every}
+
+
+@given(tenants, cells)
+def test_keys_are_unique_and_every_scope_names_a_held_configuration(
+    some_tenants: list[TenantFacts], some_cells: list[CellFacts]
+) -> None:
+    snapshot = build(some_tenants, some_cells)
+    keys = [scopes.key(scope) for scope in snapshot.scopes.values()]
+    assert len(keys) == len(set(keys))
+    held = {scopes.target(scope) for scope in snapshot.scopes.values() if scopes.is_hold(scope.name)}
+    assert held == set(snapshot.routes)
+    assert {scopes.target(scope) for scope in snapshot.scopes.values()} <= held
+    assert {scopes.key(s) for s in snapshot.scopes.values() if not scopes.is_hold(s.name)} == {
+        "_public", *(item.name for item in some_tenants)
+    }  # fmt: skip
+
+
+@given(tenants, cells, tenant)
+def test_one_changed_tenant_is_one_changed_scope(
+    some_tenants: list[TenantFacts], some_cells: list[CellFacts], changed: TenantFacts
+) -> None:
+    others = [item for item in some_tenants if item.name != changed.name]
+    before = build(others, some_cells)
+    after = before.with_tenant(changed.name, changed)
+    assert versions(after) == versions(build([*others, changed], some_cells))
+    differing = {name for name, version in versions(after).items() if versions(before).get(name) != version}
+    assert differing == {f"ScopedRouteConfiguration/tenant:{changed.name}"}
+    assert versions(after.with_tenant(changed.name, None)) == versions(before)
+
+
+@given(tenants, cells)
+def test_every_resource_is_a_message_of_its_kind(some_tenants: list[TenantFacts], some_cells: list[CellFacts]) -> None:
+    snapshot = build(some_tenants, some_cells)
+    for item in (*snapshot.clusters.values(), *snapshot.routes.values(), *snapshot.scopes.values()):
+        message = item.kind()
+        assert item.message.Unpack(message)
+        assert message.name == item.name
+
+
+def test_same_content_has_the_same_version() -> None:
+    facts = CellFacts(cell_id=IDS[0], http="127.0.0.1:1")
+    assert versions(build([], [facts])) == versions(build([], [CellFacts.model_validate_json(facts.model_dump_json())]))
+
+
+def test_what_a_tenant_meets() -> None:
+    cell = CellFacts(cell_id=IDS[0], http="127.0.0.1:1")
+    snapshot = build(
+        [
+            TenantFacts(name="here", state="routable", cell_id=IDS[0]),
+            TenantFacts(name="elsewhere", state="routable", cell_id=IDS[1]),
+            TenantFacts(name="asleep", state="suspended", cell_id=IDS[0]),
+            TenantFacts(name="coming", state="unavailable"),
+        ],
+        [cell],
+    )
+    met = {scopes.key(scope): scopes.target(scope) for scope in snapshot.scopes.values()}
+    assert met["here"] == routes.cell_name(IDS[0])
+    assert met["elsewhere"] == routes.UNAVAILABLE
+    assert met["asleep"] == routes.SUSPENDED
+    assert met["coming"] == routes.UNAVAILABLE
+
+
+def test_two_tenants_of_one_name_are_refused() -> None:
+    facts = TenantFacts(name="acme", state="suspended")
+    with pytest.raises(InconsistentSnapshot, match="acme"):
+        build([facts, facts], [])
+
+
+def test_a_tenant_cannot_take_a_keep_alive_scope() -> None:
+    with pytest.raises(InconsistentSnapshot):
+        build([TenantFacts(name="___public", state="suspended")], [])
+
+
+def test_clusters_of_a_cell() -> None:
+    both = clusters.of_cell(CellFacts(cell_id=IDS[0], http="127.0.0.1:1", grpc="cell.example:2"))
+    assert [item.name for item in both] == [f"{IDS[0]}-http", f"{IDS[0]}-grpc"]
+    assert [item.content["type"] for item in both] == ["STATIC", "STRICT_DNS"]
+    assert [item.name for item in clusters.of_cell(CellFacts(cell_id=IDS[0], http="[::1]:1"))] == [f"{IDS[0]}-http"]
