@@ -103,7 +103,7 @@ async def _settle(run: _Run, sending: asyncio.Future[Any], idle_timeout: float) 
         run.pending.extendleft(reversed(waiting))
         if any(settled):
             run.moved()
-        elif time.monotonic() - run.last_progress > idle_timeout:
+        elif sending.done() and time.monotonic() - run.last_progress > idle_timeout:
             for _, upload in run.pending:
                 run.report.failed[str(upload.file)] = f"not indexed: nothing moved for {idle_timeout:g} s"
             run.pending.clear()

@@ -17,7 +17,8 @@ def kind_of(text: str) -> AnyKind:
     """The kind of a singular, plural or short name. Raises Failure that lists the kinds."""
     wanted = text.lower()
     for kind in KINDS.values():
-        if wanted in (kind.kind_name.lower(), kind.plural, *kind.short_names):
+        short = [form for name in kind.short_names for form in (name, f"{name}s")]
+        if wanted in (kind.kind_name.lower(), kind.plural, *short):
             return kind
     known = ", ".join(kind.plural for kind in KINDS.values())
     raise Failure(f"there is no kind '{text}': the kinds are {known}")

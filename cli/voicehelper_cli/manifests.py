@@ -79,8 +79,8 @@ def parse(data: bytes, source: str) -> Iterator[Manifest]:
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise Failure(f"{source}:{line}: the file is not UTF-8") from None
-    loader = _Loader(text)
     try:
+        loader = _Loader(text)
         while loader.check_node() and (node := loader.get_node()) is not None:
             line = node.start_mark.line + 1
             yield from _manifests(loader.construct_document(node), source, line)
@@ -88,10 +88,11 @@ def parse(data: bytes, source: str) -> Iterator[Manifest]:
         mark = error.problem_mark or error.context_mark
         where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
         raise Failure(f"{source}{where}: broken YAML: {error.problem or error.context}") from None
+    except yaml.reader.ReaderError as error:
+        line = text[: error.position].count("\n") + 1
+        raise Failure(f"{source}:{line}: broken YAML: the character #x{error.character:04x} is not allowed") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise Failure(f"{source}: broken YAML: {str(error) or type(error).__name__}") from None
-    finally:
-        loader.dispose()
 
 
 def _manifests(document: Any, source: str, line: int) -> Iterator[Manifest]:
