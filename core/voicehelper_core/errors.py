@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import asyncpg
 import grpc
 from pydantic import BaseModel, ConfigDict
 
@@ -114,7 +115,34 @@ _BY_GRPC: dict[grpc.StatusCode, type[AppError]] = {
 
 
 def from_grpc(error: grpc.RpcError) -> AppError:
-    """The error that a called service raised, or ``AppError`` (500) for what nobody expected."""
+    """The error that a called service raised. What nobody expected is ``AppError`` (500) without details."""
     code = error.code() if hasattr(error, "code") else grpc.StatusCode.UNKNOWN
-    details = (error.details() if hasattr(error, "details") else None) or str(code)
-    return _BY_GRPC.get(code, AppError)(details)
+    kind = _BY_GRPC.get(code)
+    if kind is None:
+        return AppError("something went wrong on our side")
+    return kind((error.details() if hasattr(error, "details") else None) or kind.title)
+
+
+_STORE_AWAY = (
+    ConnectionError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+)
+_NOT_STORABLE = (UnicodeError, asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError)
+
+
+def expected(error: BaseException) -> AppError | None:
+    """The error to show for what code of others raised; None for what nobody expected.
+
+    Characters that no store takes are the caller's mistake, wherever they are noticed.
+    """
+    if isinstance(error, AppError):
+        return error
+    if isinstance(error, grpc.RpcError):
+        return from_grpc(error)
+    if isinstance(error, _NOT_STORABLE) or isinstance(error.__cause__, UnicodeError):
+        return InvalidArgument("the request has characters that cannot be stored (NUL or half of a surrogate pair)")
+    if isinstance(error, _STORE_AWAY) or (isinstance(error, asyncpg.InterfaceError) and "closed" in str(error)):
+        return Unavailable("a store cannot be reached: try again in a moment")
+    return None

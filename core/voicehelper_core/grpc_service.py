@@ -53,10 +53,7 @@ _MAX_DETAIL = 800  # characters: a status travels in a header of 8 kB, and some 
 
 async def _abort(call: Any, error: BaseException) -> None:
     """End the call with the code of ``error``; contents of unexpected errors stay in the log."""
-    if isinstance(error, errors.AppError):
-        await call.abort(error.grpc_code, error.detail[:_MAX_DETAIL])
-    if isinstance(error, grpc.RpcError):
-        known = errors.from_grpc(error)
+    if known := errors.expected(error):
         await call.abort(known.grpc_code, known.detail[:_MAX_DETAIL])
     if isinstance(error, NotImplementedError):
         await call.abort(grpc.StatusCode.UNIMPLEMENTED, "Method not implemented!")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import re
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import asyncpg
+import grpc
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi.responses import PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,16 +26,25 @@ from voicehelper_core.log import get_logger
 log = get_logger(__name__)
 PROBLEM = "application/problem+json"
 _QUIET = {"/healthz", "/readyz", "/metrics"}
+_RETRY = {"Retry-After": "1"}
+_REQUEST_ID = re.compile(r"[!-~]{1,128}")
 
 
-def problem_response(error: errors.AppError, instance: str | None = None) -> JSONResponse:
+class _ProblemResponse(Response):
+    media_type = PROBLEM
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content).encode()  # ASCII, so that no echoed character can break the answer
+
+
+def problem_response(
+    error: errors.AppError, instance: str | None = None, headers: Mapping[str, str] | None = None
+) -> Response:
     """The answer for an expected failure."""
     span = trace.current()
     body = error.problem(instance, span.trace_id if span else None).model_dump(exclude_none=True)
-    headers = {"Retry-After": "1"} if error.status in (429, 503) else None
-    if error.status == 401:
-        headers = {"WWW-Authenticate": 'Bearer realm="voicehelper"'}
-    return JSONResponse(body, status_code=error.status, media_type=PROBLEM, headers=headers)
+    own = {401: {"WWW-Authenticate": 'Bearer realm="voicehelper"'}, 429: _RETRY, 503: _RETRY}.get(error.status, {})
+    return _ProblemResponse(body, status_code=error.status, headers={**own, **(headers or {})})
 
 
 class Telemetry:
@@ -45,7 +58,9 @@ class Telemetry:
             await self.app(scope, receive, send)
             return
         headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]}
-        request_id = headers.get("x-request-id", "")[:128] or uuid.uuid4().hex
+        request_id = headers.get("x-request-id", "")
+        if not _REQUEST_ID.fullmatch(request_id):
+            request_id = uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
         started, status = time.perf_counter(), 500
 
@@ -108,29 +123,34 @@ def create_app(title: str, *, version: str, lifespan: Callable[[FastAPI], Any] |
     app.state.ready = app.state.note = None
 
     @app.exception_handler(errors.AppError)
-    async def _app_error(request: Request, error: errors.AppError) -> JSONResponse:
+    async def _app_error(request: Request, error: errors.AppError) -> Response:
         if error.status >= 500:
             log.error("failed", detail=error.detail, code=error.code)
         return problem_response(error, request.url.path)
 
     @app.exception_handler(RequestValidationError)
-    async def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+    async def _invalid(request: Request, error: RequestValidationError) -> Response:
         return problem_response(_validation(error), request.url.path)
 
     @app.exception_handler(HTTPException)
-    async def _http_error(request: Request, error: HTTPException) -> JSONResponse:
-        return problem_response(_http(error), request.url.path)
+    async def _http_error(request: Request, error: HTTPException) -> Response:
+        return problem_response(_http(error), request.url.path, error.headers)
 
-    @app.exception_handler(UnicodeDecodeError)
-    async def _undecodable(request: Request, error: UnicodeDecodeError) -> JSONResponse:
-        return problem_response(
-            errors.InvalidArgument(f"the request is not valid UTF-8: {error.reason}"), request.url.path
-        )
+    async def _expected_error(request: Request, error: Exception) -> Response:
+        known = errors.expected(error) or errors.AppError("something went wrong on our side")
+        if known.status >= 500:
+            log.error("failed", detail=known.detail, error_type=type(error).__name__, exc_info=error)
+        return problem_response(known, request.url.path)
 
-    @app.exception_handler(Exception)
-    async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-        log.error("unexpected error", error_type=type(error).__name__, exc_info=error)
-        return problem_response(errors.AppError("something went wrong on our side"), request.url.path)
+    for kind in (
+        grpc.RpcError,
+        UnicodeError,
+        ConnectionError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        Exception,
+    ):
+        app.add_exception_handler(kind, _expected_error)
 
     @app.get("/healthz", include_in_schema=False)
     async def healthz() -> Response:

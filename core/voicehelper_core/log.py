@@ -45,10 +45,16 @@ def _standard_fields(service: str, settings: BaseAppSettings) -> structlog.types
 
 
 def _redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    for key in event:
-        if key != "event" and _SECRET.search(key):
-            event[key] = "***"
+    for key, value in event.items():
+        if key != "event":
+            event[key] = _redacted(key, value)
     return event
+
+
+def _redacted(key: object, value: Any) -> Any:
+    if _SECRET.search(str(key)):
+        return "***"
+    return {name: _redacted(name, item) for name, item in value.items()} if isinstance(value, dict) else value
 
 
 def setup(service: str, settings: BaseAppSettings | None = None) -> None:

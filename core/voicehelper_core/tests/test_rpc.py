@@ -3,145 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import tempfile
-import time
-from contextvars import ContextVar
-from pathlib import Path
 
 import grpc
 import grpc.aio
 import pytest
-from joserfc import jwt
-from joserfc.jwk import KeySet, OKPKey
-from voicehelper_core import context, errors, trace
-from voicehelper_core.auth import REGISTRY, TokenVerifier
+from voicehelper_core import context, trace
 from voicehelper_core.context import TenantContext
 from voicehelper_core.gen.conversation.v1 import conversation_pb2 as pb
 from voicehelper_core.gen.conversation.v1 import conversation_pb2_grpc as api
 from voicehelper_core.gen.identity.v1 import identity_pb2, identity_pb2_grpc
-from voicehelper_core.grpc_service import ContextInterceptor, ErrorInterceptor, outgoing_metadata
-from voicehelper_core.rpc import LocalChannel
+from voicehelper_core.grpc_service import ErrorInterceptor, outgoing_metadata
+from voicehelper_core.tests.rpc_harness import KINDS, Conversations, create, failure, leaking, opened
 
-KEY = OKPKey.generate_key("Ed25519", {"kid": "k1"}, private=True)
-leaking: ContextVar[str] = ContextVar("leaking", default="nothing")
 caller = TenantContext("tabcdefghijk", "acme", "u1", "cabcdefghijk")
 
 
-class Conversations(api.ConversationServiceServicer):
-    """Handlers that do what the title asks for."""
-
-    def __init__(self):
-        self.ended = asyncio.Event()
-        self.started = asyncio.Event()
-        self.seen = {}
-
-    async def CreateConversation(self, request, call):
-        self.seen = dict(tuple(item) for item in call.invocation_metadata())
-        match request.title:
-            case "abort":
-                call.set_trailing_metadata((("left", "behind"),))
-                await call.abort(grpc.StatusCode.FAILED_PRECONDITION, "not now: ä")
-            case "raise":
-                raise ValueError("broken")
-            case "app error":
-                raise errors.QuotaExceeded("too much")
-            case "code":
-                call.set_code(grpc.StatusCode.DATA_LOSS)
-                call.set_details("gone")
-                return pb.Conversation()
-            case "sleep":
-                return await self.sleep()
-            case "swallow":
-                with contextlib.suppress(grpc.aio.AbortError):
-                    await call.abort(grpc.StatusCode.ABORTED, "first")
-                return pb.Conversation(id="second")
-            case "remaining":
-                return pb.Conversation(id=str(call.time_remaining()))
-            case "who":
-                who, span = context.current_or_none(), trace.current()
-                return pb.Conversation(id=who.user_id if who else "", title=span.trace_id, mode=leaking.get())
-        await call.send_initial_metadata((("first", "1"),))
-        call.set_trailing_metadata((("last", "2"), ("raw-bin", b"\x00\xff")))
-        leaking.set("from the handler")
-        answer = pb.Conversation(title=request.title, mode=leaking.get())
-        request.title = "changed"
-        return answer
-
-    async def sleep(self):
-        self.started.set()
-        try:
-            await asyncio.sleep(60)
-        finally:
-            self.ended.set()
-
-    async def SendMessage(self, request, call):
-        try:
-            for number in range(1, 1 + int(request.idempotency_key or 3)):
-                yield pb.MessageEvent(id=number, delta=request.content)
-                self.started.set()
-            if request.content == "abort":
-                await call.abort(grpc.StatusCode.NOT_FOUND, "no more")
-            if request.content == "raise":
-                raise ValueError("broken")
-            if request.content == "sleep":
-                await self.sleep()
-        finally:
-            self.who_at_the_end = context.current_or_none()
-            self.ended.set()
-
-    async def FollowMessage(self, request, call):
-        """In the other style: a coroutine that writes."""
-        await call.write(pb.MessageEvent(id=1))
-        await call.write(pb.MessageEvent(id=2))
-
-
-class Raw(grpc.GenericRpcHandler):
-    """Streams of requests, which none of the products' services has, over plain bytes."""
-
-    def service(self, details):
-        return {
-            "/raw/Join": grpc.stream_unary_rpc_method_handler(self.join),
-            "/raw/Echo": grpc.stream_stream_rpc_method_handler(self.echo),
-        }.get(details.method)
-
-    async def join(self, requests, call):
-        return b"".join([item async for item in requests])
-
-    async def echo(self, requests, call):
-        async for item in requests:
-            yield item.upper()
-
-
-@contextlib.asynccontextmanager
-async def opened(kind, *servicers, interceptors=()):
-    """A channel to the servicers, of a kind."""
-    if kind == "local":
-        async with LocalChannel(interceptors) as channel:
-            for register, servicer in servicers:
-                channel.add(register, servicer)
-            channel.add_generic_rpc_handlers((Raw(),))
-            yield channel
-        return
-    server = grpc.aio.server(interceptors=interceptors)
-    for register, servicer in servicers:
-        register(servicer, server)
-    server.add_generic_rpc_handlers((Raw(),))
-    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
-        if kind == "unix":
-            address = f"unix:{Path(folder) / 's'}"
-            server.add_insecure_port(address)
-        else:
-            address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
-        await server.start()
-        try:
-            async with grpc.aio.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
-                yield channel
-        finally:
-            await server.stop(None)
-
-
-@pytest.fixture(params=["local", "unix", "tcp"])
+@pytest.fixture(params=KINDS)
 def kind(request):
     return request.param
 
@@ -168,16 +45,6 @@ async def intercepted(kind, servicer):
     registered = (api.add_ConversationServiceServicer_to_server, servicer)
     async with opened(kind, registered, interceptors=(ErrorInterceptor(),)) as channel:
         yield api.ConversationServiceStub(channel)
-
-
-def create(title):
-    return pb.CreateConversationRequest(title=title)
-
-
-async def failure(awaitable):
-    with pytest.raises(grpc.aio.AioRpcError) as failed:
-        await awaitable
-    return failed.value
 
 
 async def test_unary(stub):
@@ -373,93 +240,6 @@ async def test_a_closed_channel_takes_no_calls(stub, channel, servicer):
     await asyncio.wait_for(servicer.ended.wait(), 10)
     with pytest.raises(grpc.aio.UsageError):
         await stub.CreateConversation(create("x"))
-
-
-# Interceptors.
-
-
-def token(**claims):
-    now = int(time.time())
-    body = {"iss": "voicehelper", "aud": "voicehelper-api", "sub": "u1", "tenant": "acme", "tid": "tabcdefghijk"}
-    body |= {"iat": now, "exp": now + 60, "jti": "j"} | claims
-    return jwt.encode({"alg": "EdDSA", "kid": "k1"}, body, KEY, registry=REGISTRY)
-
-
-def admit(claims):
-    if claims.tid != "tabcdefghijk":
-        raise errors.PermissionDenied("the tenant is not placed here")
-    return TenantContext(claims.tid, claims.tenant, claims.sub, "cabcdefghijk")
-
-
-@pytest.fixture
-async def guarded(kind, servicer):
-    verifier = TokenVerifier(keys=KeySet([OKPKey.import_key(KEY.as_dict(private=False))]))
-    rules = {"conversation.v1.ConversationService": frozenset({"web"})}
-    interceptors = (ContextInterceptor(verifier, admit, rules),)
-    registered = (api.add_ConversationServiceServicer_to_server, servicer)
-    async with opened(kind, registered, interceptors=interceptors) as channel:
-        yield api.ConversationServiceStub(channel)
-
-
-def said(by="web", **claims):
-    return (("authorization", f"Bearer {token(**claims)}"), ("x-caller", by), ("x-request-id", "r1"))
-
-
-async def test_the_interceptor_makes_the_context(guarded):
-    with trace.use(trace.child_of(None)) as span:
-        metadata = (*said(), ("traceparent", span.traceparent))
-    answer = await guarded.CreateConversation(create("who"), metadata=metadata)
-    assert (answer.id, answer.title, answer.mode) == ("u1", span.trace_id, "nothing")
-    assert context.current_or_none() is None
-
-
-@pytest.mark.parametrize(
-    ("metadata", "code"),
-    [
-        ((("x-caller", "web"),), "UNAUTHENTICATED"),
-        (said(exp=1), "UNAUTHENTICATED"),
-        (said(by="rag"), "PERMISSION_DENIED"),
-        (said(tid="txxxxxxxxxxx"), "PERMISSION_DENIED"),
-    ],
-)
-async def test_the_interceptor_refuses(guarded, servicer, metadata, code):
-    error = await failure(guarded.CreateConversation(create("who"), metadata=metadata))
-    assert error.code() is grpc.StatusCode[code]
-    with pytest.raises(grpc.aio.AioRpcError) as failed:
-        async for _ in guarded.SendMessage(pb.SendMessageRequest(), metadata=metadata):
-            pass
-    assert failed.value.code() is grpc.StatusCode[code]
-    assert not servicer.started.is_set()
-
-
-async def test_errors_become_codes_and_hide_what_nobody_expected(guarded):
-    error = await failure(guarded.CreateConversation(create("app error"), metadata=said()))
-    assert (error.code(), error.details()) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "too much")
-    assert isinstance(errors.from_grpc(error), errors.QuotaExceeded)
-    error = await failure(guarded.CreateConversation(create("raise"), metadata=said()))
-    assert (error.code(), error.details()) == (grpc.StatusCode.INTERNAL, "something went wrong on our side")
-    error = await failure(guarded.ListMessages(pb.ListMessagesRequest(), metadata=said()))
-    assert error.code() is grpc.StatusCode.UNIMPLEMENTED
-
-
-async def test_streams_run_and_end_in_the_context(guarded, servicer):
-    call = guarded.SendMessage(pb.SendMessageRequest(content="x"), metadata=said())
-    assert [event.id async for event in call] == [1, 2, 3]
-    assert servicer.who_at_the_end.user_id == "u1"
-    servicer.ended.clear()
-    call = guarded.SendMessage(pb.SendMessageRequest(content="sleep"), metadata=said())
-    assert (await call.read()).id == 1
-    call.cancel()
-    await asyncio.wait_for(servicer.ended.wait(), 10)
-    assert servicer.who_at_the_end.user_id == "u1"
-    call = guarded.FollowMessage(pb.FollowMessageRequest(), metadata=said())
-    assert [event.id async for event in call] == [1, 2]
-
-
-async def test_error_interceptor_alone(intercepted):
-    error = await failure(intercepted.CreateConversation(create("app error")))
-    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
-    assert (await intercepted.CreateConversation(create("who"))).id == ""
 
 
 async def test_outgoing_metadata_can_always_be_sent(stub):
