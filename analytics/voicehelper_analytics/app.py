@@ -9,7 +9,7 @@ import asyncpg
 import grpc.aio
 from voicehelper_core.auth import TokenVerifier
 from voicehelper_core.gen.analytics.v1 import usage_pb2_grpc
-from voicehelper_core.grpc_service import ContextInterceptor
+from voicehelper_core.grpc_service import OPTIONS, ContextInterceptor
 from voicehelper_core.http import create_app, serve_http
 from voicehelper_core.log import get_logger
 
@@ -32,7 +32,7 @@ async def serve(settings: AnalyticsSettings) -> None:
     sink = Sink(settings, pool, warehouse)
 
     verifier = TokenVerifier(settings.jwks_url, cache_file=settings.jwks_cache_file)
-    server = grpc.aio.server(interceptors=[ContextInterceptor(verifier, admit, CALLERS)])
+    server = grpc.aio.server(interceptors=[ContextInterceptor(verifier, admit, CALLERS)], options=OPTIONS)
     usage_pb2_grpc.add_UsageServiceServicer_to_server(UsageServicer(warehouse), server)
     server.add_insecure_port(f"{settings.grpc_host}:{settings.grpc_port}")
     await server.start()
