@@ -23,7 +23,12 @@ LOST = (
 async def connect(dsn: str) -> Any:
     """A pool that holds no connections while idle. A watch takes one of them for as long as it runs."""
     return await asyncpg.create_pool(
-        dsn, min_size=0, max_size=10, command_timeout=30, server_settings={"application_name": "resources"}
+        dsn,
+        min_size=0,
+        max_size=10,
+        timeout=10,
+        command_timeout=30,
+        server_settings={"application_name": "resources"},
     )
 
 
