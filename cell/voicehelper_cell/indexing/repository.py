@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from voicehelper_cell.embeddings import pack
-from voicehelper_cell.indexing.models import LEASE_SECONDS, MAX_FAILURES, Indexed, Job
+from voicehelper_cell.indexing.models import LEASE_SECONDS, MAX_FAILURES, Indexed, Job, Passage
 from voicehelper_core.context import TenantContext
+
+_PAGE = 500  # passages in one statement
 
 
 async def claim(connection: Any, document_ids: Sequence[uuid.UUID]) -> list[Job]:
@@ -46,14 +48,28 @@ async def still_wanted(connection: Any, jobs: Sequence[Job]) -> tuple[set[uuid.U
 
 async def store(connection: Any, who: TenantContext, documents: Sequence[Indexed]) -> None:
     """Passages, postings and embeddings of the documents, which become ``indexed``."""
-    await connection.execute(
-        "delete from chunks where document_id = any($1)", [document.job.document_id for document in documents]
-    )
+    ids = [document.job.document_id for document in documents]
+    await connection.execute("delete from chunks where document_id = any($1)", ids)
     rows = [
         (document.job, passage, embedding)
         for document in documents
         for passage, embedding in zip(document.passages, document.embeddings, strict=True)
     ]
+    for first in range(0, len(rows), _PAGE):
+        page = rows[first : first + _PAGE]
+        await _store_chunks(connection, who, page)
+        await _store_postings(connection, who, [passage for _, passage, _ in page])
+    await connection.execute(
+        "update documents d set status = 'indexed', error = '', chunk_count = t.chunks, updated_at = now()"
+        " from unnest($1::uuid[], $2::int[]) as t (id, chunks) where d.id = t.id",
+        ids,
+        [len(document.passages) for document in documents],
+    )
+
+
+async def _store_chunks(
+    connection: Any, who: TenantContext, rows: Sequence[tuple[Job, Passage, Sequence[float]]]
+) -> None:
     await connection.execute(
         "insert into chunks (id, tenant_id, document_id, revision, ordinal, start_offset, end_offset, text, term_count)"
         " select id, $1, document_id, revision, ordinal, start_offset, end_offset, text, term_count from unnest("
@@ -76,9 +92,12 @@ async def store(connection: Any, who: TenantContext, documents: Sequence[Indexed
         [passage.id for _, passage, _ in rows],
         [pack(embedding) for _, _, embedding in rows],
     )
+
+
+async def _store_postings(connection: Any, who: TenantContext, passages: Sequence[Passage]) -> None:
     postings = [
         (term, passage.id, frequency, passage.terms.total())
-        for _, passage, _ in rows
+        for passage in passages
         for term, frequency in passage.terms.items()
     ]
     await connection.execute(
@@ -86,13 +105,10 @@ async def store(connection: Any, who: TenantContext, documents: Sequence[Indexed
         " select $1, term, chunk_id, frequency, term_count"
         " from unnest($2::text[], $3::uuid[], $4::int[], $5::int[]) as t (term, chunk_id, frequency, term_count)",
         who.tenant_id,
-        *(list(column) for column in (zip(*postings, strict=True) if postings else ((), (), (), ()))),
-    )
-    await connection.execute(
-        "update documents d set status = 'indexed', error = '', chunk_count = t.chunks, updated_at = now()"
-        " from unnest($1::uuid[], $2::int[]) as t (id, chunks) where d.id = t.id",
-        [document.job.document_id for document in documents],
-        [len(document.passages) for document in documents],
+        [term for term, _, _, _ in postings],
+        [chunk_id for _, chunk_id, _, _ in postings],
+        [frequency for _, _, frequency, _ in postings],
+        [count for _, _, _, count in postings],
     )
 
 
