@@ -19,7 +19,10 @@ R = TypeVar("R", bound=Resource)
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One delivery of a watch. ``synced`` ends the initial list (its resource is None)."""
+    """One delivery of a watch. ``synced`` ends the initial list (its resource is None).
+
+    ``deleted`` carries the last state, or None where the watch was away for so long that nobody knows it.
+    """
 
     type: Literal["applied", "deleted", "synced"]
     kind: str
