@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -38,6 +39,10 @@ class ApiError(Failure):
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(f"{detail} (HTTP {status})")
         self.status, self.detail = status, detail
+
+
+class StreamBroken(Failure):
+    """An answer ended in the middle; what is missing can be asked for by the last event's id."""
 
 
 async def platform_credentials(home: Home) -> Credentials:
@@ -122,9 +127,10 @@ class RouterClient:
 
     async def request(self, method: str, path: str, **arguments: Any) -> Any:
         """The JSON of an answer (None for an empty one); waits and repeats on 429 and 503. Raises ApiError."""
-        response = await self._send(method, path, await self._headers(), **arguments)
+        key = _key(method, arguments.get("json"))
+        response = await self._send(method, path, {**await self._headers(), **key}, **arguments)
         if response.status_code == 401:
-            response = await self._send(method, path, await self._headers(fresh=True), **arguments)
+            response = await self._send(method, path, {**await self._headers(fresh=True), **key}, **arguments)
         if response.is_error:
             raise problem_of(response)
         return response.json() if response.content else None
@@ -141,20 +147,28 @@ class RouterClient:
             if not cursor:
                 return
 
-    @asynccontextmanager
-    async def stream(self, path: str, body: Mapping[str, Any]) -> AsyncIterator[AsyncIterator[ServerEvent]]:
-        """POST and read the answer as server-sent events. Raises ApiError."""
-        headers = {**await self._headers(), "Accept": "text/event-stream"}
-        try:
-            async with self._http.stream("POST", path, json=dict(body), headers=headers) as response:
-                if response.is_error:
+    async def stream(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, after: str = ""
+    ) -> AsyncIterator[ServerEvent]:
+        """The server-sent events of an answer, from the one after ``after``. Raises ApiError, StreamBroken."""
+        headers = {**await self._headers(), **_key(method, body), "Accept": "text/event-stream"}
+        if after:
+            headers["Last-Event-ID"] = after
+        for pause in (*_BACKOFF_SECONDS, None):
+            try:
+                async with self._http.stream(method, path, json=body, headers=headers) as response:
+                    if not response.is_error:
+                        async for event in events(response.aiter_text()):
+                            yield event
+                        return
                     await response.aread()
-                    raise problem_of(response)
-                yield events(response.aiter_text())
-        except httpx.ConnectError:
-            raise NotRunning from None
-        except httpx.HTTPError as error:
-            raise Failure(f"the stream broke off: {error or type(error).__name__}") from None
+            except httpx.ConnectError:
+                raise NotRunning from None
+            except httpx.HTTPError as error:
+                raise StreamBroken(f"the stream broke off: {str(error) or type(error).__name__}") from None
+            if response.status_code not in _RETRIED or pause is None:
+                raise problem_of(response)
+            await asyncio.sleep(max(pause, _retry_after(response)))
 
     async def _headers(self, *, fresh: bool = False) -> dict[str, str]:
         return {"X-Tenant-ID": self._credentials.tenant, "Authorization": f"Bearer {await self.token(fresh=fresh)}"}
@@ -171,6 +185,11 @@ class RouterClient:
                 return response
             await asyncio.sleep(max(pause, _retry_after(response)))
         raise AssertionError("unreachable")
+
+
+def _key(method: str, body: Any) -> dict[str, str]:
+    """What makes a repeated POST the same request. Uploads need none: their external id does it."""
+    return {"Idempotency-Key": uuid.uuid4().hex} if method == "POST" and body is not None else {}
 
 
 def _retry_after(response: httpx.Response) -> float:

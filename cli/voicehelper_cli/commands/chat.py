@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from typing import Annotated, Any
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +13,12 @@ from voicehelper_cli.commands.running import JsonOption, TenantOption, home_of, 
 from voicehelper_cli.context import Home
 from voicehelper_cli.failures import Failure
 from voicehelper_cli.output import note, say, say_json, write
+
+if TYPE_CHECKING:
+    from voicehelper_cli.client import RouterClient
+    from voicehelper_cli.sse import ServerEvent
+
+_RESUMES = 5
 
 
 def register(app: typer.Typer) -> None:
@@ -47,30 +55,50 @@ async def _chat(home: Home, tenant: str, text: str, conversation: str, as_json: 
         note(f"\nconversation {conversation}")
 
 
-async def _stream(client: Any, path: str, text: str, tenant: str) -> None:
+async def _stream(client: RouterClient, path: str, text: str, tenant: str) -> None:
     citations: list[dict[str, Any]] = []
     shown, completed = "", False
-    async with client.stream(path, {"content": text}) as events:
-        async for event in events:
-            body = json.loads(event.data) if event.data else {}
-            match event.event:
-                case "delta":
-                    piece = delta_of(body)
-                    shown += piece
-                    write(piece)
-                case "citation":
-                    citations.append(citation_of(body))
-                case "message.completed":
-                    completed = True
-                    citations = message_of(body).get("citations") or citations
-                case "error":
-                    raise Failure(f"the answer failed: {body.get('detail') or body}")
+    async for event in _followed(client, path, text):
+        body = json.loads(event.data) if event.data else {}
+        match event.event:
+            case "delta":
+                piece = delta_of(body)
+                shown += piece
+                write(piece)
+            case "citation":
+                citations.append(citation_of(body))
+            case "message.completed":
+                completed = True
+                citations = message_of(body).get("citations") or citations
+            case "error":
+                raise Failure(f"the answer failed: {body.get('detail') or body}")
     if not shown.endswith("\n"):
         say()
     if not completed:
         raise Failure("the answer broke off; ask again with the same --conversation")
     for line in citation_lines(citations, tenant):
         say(line)
+
+
+async def _followed(client: RouterClient, path: str, text: str) -> AsyncIterator[ServerEvent]:
+    """The events of the answer; where the stream breaks off, the rest is asked for by the last event's id."""
+    from voicehelper_cli.client import StreamBroken
+
+    message, last = "", ""
+    stream = client.stream("POST", path, {"content": text})
+    for attempt in range(_RESUMES + 1):
+        try:
+            async for event in stream:
+                if event.event == "message.started":
+                    message = str(message_of(json.loads(event.data)).get("id", ""))
+                last = event.id
+                yield event
+            return
+        except StreamBroken:
+            if not message or attempt == _RESUMES:
+                raise
+            await asyncio.sleep(attempt)
+            stream = client.stream("GET", f"{path}/{message}/events", after=last)
 
 
 def delta_of(body: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
@@ -76,6 +76,32 @@ def test_an_answer_that_fails_or_breaks_off_is_a_failure(cli: Cli, answering: An
     assert "the model is busy" in failed.stderr
     answering.answers[f"POST {PATH}"] = lambda _: sse(("delta", {"delta": "With"}))
     assert "broke off" in cli("chat", "--tenant", "acme", "How long?").stderr
+
+
+def test_a_broken_stream_is_resumed_after_the_last_event(cli: Cli, answering: Any) -> None:
+    class Broken(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield b'id: 1\nevent: message.started\ndata: {"id": "m1"}\n\n'
+            yield b'id: 2\nevent: delta\ndata: {"delta": "Within "}\n\n'
+            raise httpx.ReadError("connection reset")
+
+    def rest(request: httpx.Request) -> httpx.Response:
+        assert request.headers["last-event-id"] == "2"
+        return sse(("delta", {"delta": "thirty days."}), ("message.completed", {"id": "m1", "citations": []}))
+
+    answering.answers[f"POST {PATH}"] = lambda _: httpx.Response(200, stream=Broken())
+    answering.answers[f"GET {PATH}/m1/events"] = rest
+    result = cli("chat", "--tenant", "acme", "How long?")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == "Within thirty days.\n"
+
+
+def test_a_repeated_question_keeps_its_key(cli: Cli, answering: Any) -> None:
+    answering.script[f"POST {PATH}"] = [httpx.Response(503, json={"detail": "waking"})]
+    assert cli("chat", "--tenant", "acme", "How long?").exit_code == 0
+    keys = [request.headers["idempotency-key"] for request in answering.requests if request.url.path == PATH]
+    assert len(keys) == 2
+    assert len(set(keys)) == 1
 
 
 def test_an_empty_question_is_wrong_usage(cli: Cli, answering: Any) -> None:
