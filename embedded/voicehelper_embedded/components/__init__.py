@@ -1,0 +1,28 @@
+"""The platform's processes, one file each: what to start, how to tell that it answers, what has to be set up then."""
+
+from voicehelper_embedded.components.analytics import Analytics
+from voicehelper_embedded.components.connect import Connect
+from voicehelper_embedded.components.control_plane import ControlPlane
+from voicehelper_embedded.components.inference import Inference
+from voicehelper_embedded.components.kafka import Kafka
+from voicehelper_embedded.components.milvus import Milvus
+from voicehelper_embedded.components.postgres import Postgres
+from voicehelper_embedded.components.router import Router
+from voicehelper_embedded.components.xds import Xds
+from voicehelper_embedded.context import Context
+from voicehelper_embedded.supervisor.unit import Component
+
+
+def all_of(context: Context) -> list[Component]:
+    """Every component, each after what it requires."""
+    return [
+        Postgres(context),
+        Kafka(context),
+        Milvus(context),
+        Inference(context),
+        Xds(context),
+        Router(context),
+        Connect(context),
+        Analytics(context),
+        ControlPlane(context),
+    ]

@@ -1,0 +1,54 @@
+"""Identity and the reconcilers in one process."""
+
+from __future__ import annotations
+
+from voicehelper_embedded.components.base import BaseComponent
+from voicehelper_embedded.context import DATABASE, HOST
+from voicehelper_embedded.supervisor.process import Launch
+
+
+class ControlPlane(BaseComponent):
+    """Needs only Postgres to start; a store that is away shows in the conditions of cells."""
+
+    name = "control-plane"
+    requires: tuple[str, ...] = ("postgres",)
+    port_name = "api"
+
+    async def prepare(self) -> Launch:
+        context = self.context
+        context.own_data(self.name)
+        secrets, ports = context.secrets, context.ports
+        jwks = context.url("api") + "/.well-known/jwks.json"
+        config = {
+            "identity": {
+                "postgres_dsn": context.dsn("control_plane"),
+                "http_port": ports["api"],
+                "grpc_port": ports["identity-grpc"],
+                "signing_key_file": context.home.secrets / "signing-key.json",
+                "provisioning_key": secrets["provisioning_key"],
+                "platform_admin_email": secrets["platform_admin_email"],
+                "platform_admin_password": secrets["platform_admin_password"],
+                "public_url": context.url("router"),
+            },
+            "operator": {
+                "postgres_admin_dsn": context.dsn("postgres"),
+                "postgres_host": HOST,
+                "postgres_port": ports["postgres"],
+                "postgres_database": DATABASE,
+                "kafka_bootstrap": context.at("kafka"),
+                "kafka_admin_user": "admin",
+                "kafka_admin_password": secrets["kafka_admin_password"],
+                "milvus_uri": context.url("milvus"),
+                "objects_root": str(context.home.objects),
+                "identity_address": context.at("identity-grpc"),
+                "provisioning_key": secrets["provisioning_key"],
+                "router_url": context.url("router"),
+                "inference_address": context.at("inference-grpc"),
+                "analytics_address": context.at("analytics-grpc"),
+                "jwks_url": jwks,
+                "supervisor_socket": context.home.socket,
+                "release": context.release.id,
+            },
+            "secrets_folder": context.home.secrets,
+        }
+        return context.python("voicehelper_embedded.processes.control_plane", config=config, name=self.name)

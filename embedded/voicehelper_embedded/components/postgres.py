@@ -1,0 +1,156 @@
+"""PostgreSQL with logical decoding: all relational data, the resources, and the log that Debezium reads."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+
+import asyncpg
+from voicehelper_core import embedded_store
+
+from voicehelper_embedded import files
+from voicehelper_embedded.components.base import BaseComponent
+from voicehelper_embedded.context import DATABASE, HOST
+from voicehelper_embedded.preflight import postgres_bin
+from voicehelper_embedded.supervisor.process import Launch
+
+ROLES = {
+    "control_plane": "LOGIN",
+    "resources_reader": "LOGIN",
+    "analytics": "LOGIN",
+    "debezium": "LOGIN REPLICATION BYPASSRLS",  # without BYPASSRLS a snapshot of forced row security has 0 rows
+}
+_SETTINGS = """
+listen_addresses = '{host}'
+port = {port}
+unix_socket_directories = ''
+password_encryption = 'scram-sha-256'
+max_connections = 200
+shared_buffers = 64MB
+wal_level = logical
+max_wal_senders = 12
+max_replication_slots = 12
+max_slot_wal_keep_size = 4GB
+synchronous_commit = on
+logging_collector = off
+log_min_messages = warning
+log_statement = none
+timezone = 'UTC'
+"""
+_ACCESS = f"""
+host all all {HOST}/32 scram-sha-256
+host replication debezium {HOST}/32 scram-sha-256
+"""
+
+
+class Postgres(BaseComponent):
+    """The one Postgres server of the machine."""
+
+    name = "postgres"
+    port_name = "postgres"
+
+    async def prepare(self) -> Launch:
+        data = self.context.own_data(self.name)
+        if not (data / "PG_VERSION").exists():
+            await self._init(data)
+        config = _SETTINGS.format(host=HOST, port=self.port)
+        files.write(data / "voicehelper.conf", config, owner=self.context.home.user)
+        files.write(data / "pg_hba.conf", _ACCESS, owner=self.context.home.user)
+        return self._launch(data, "postgres", "-D", str(data), config=config)
+
+    def _launch(self, data: Path, program: str, *arguments: str, config: str = "") -> Launch:
+        return Launch(
+            argv=[str(postgres_bin() / program), *arguments],
+            environment={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "TZ": "UTC"},
+            user=self.context.home.user,
+            folder=data,
+            stop_signal=signal.SIGINT,  # fast shutdown: sessions are ended, the data is written
+            stop_seconds=20,
+            files={"config": config},
+        )
+
+    async def _init(self, data: Path) -> None:
+        password = self.context.write("postgres.pw", self.context.secrets["postgres_password"])
+        try:
+            init = self._launch(
+                data, "initdb", "-D", str(data), "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8",
+                "-A", "scram-sha-256", f"--pwfile={password}", "--no-sync",
+            )  # fmt: skip
+            await self.context.run_once(init)
+        finally:
+            password.unlink(missing_ok=True)
+        with (data / "postgresql.conf").open("a") as file:
+            file.write("include 'voicehelper.conf'\n")
+
+    async def _connect(self, database: str) -> asyncpg.Connection:
+        return await asyncpg.connect(
+            host=HOST,
+            port=self.port,
+            user="postgres",
+            password=self.context.secrets["postgres_password"],
+            database=database,
+            timeout=5,
+        )
+
+    async def probe(self) -> str | None:
+        connection = await self._connect("postgres")
+        try:
+            await connection.fetchval("SELECT 1")
+        finally:
+            await connection.close()
+        return None
+
+    async def setup(self) -> None:
+        connection = await self._connect("postgres")
+        try:
+            if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE):
+                await connection.execute(f"CREATE DATABASE {DATABASE}")
+        finally:
+            await connection.close()
+        connection = await self._connect(DATABASE)
+        try:
+            await self._roles(connection)
+        finally:
+            await connection.close()
+        await self._schemas()
+
+    async def _roles(self, connection: asyncpg.Connection) -> None:
+        for role, options in ROLES.items():
+            known = await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role)
+            statement = await connection.fetchval(
+                f"SELECT format('{'ALTER' if known else 'CREATE'} ROLE {role} {options} PASSWORD %L', $1::text)",
+                self.context.secrets[f"{role}_password"],
+            )
+            await connection.execute(statement)
+        await connection.execute(f"REVOKE ALL ON DATABASE {DATABASE} FROM PUBLIC")
+        await connection.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
+        await connection.execute(f"GRANT CONNECT ON DATABASE {DATABASE} TO {', '.join(ROLES)}")
+        await connection.execute(f"GRANT CREATE ON DATABASE {DATABASE} TO control_plane")
+        for schema, role in (("identity", "control_plane"), ("analytics", "analytics")):
+            await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {role}")
+        if not await connection.fetchval("SELECT 1 FROM pg_publication WHERE pubname = 'voicehelper'"):
+            await connection.execute("CREATE PUBLICATION voicehelper")
+
+    async def _schemas(self) -> None:
+        """Schemas of the platform's own services; once a release, and safe to run twice."""
+        connection = await asyncpg.connect(self.context.dsn("control_plane"))
+        try:
+            await embedded_store.install(connection)
+        finally:
+            await connection.close()
+        mark = self.context.home.state / "migrated.json"
+        if files.read_json(mark, {}).get("release") == self.context.release.id:
+            return
+        steps = (("control_plane", "control-plane-migrate"), ("analytics", "analytics-migrate"))
+        await asyncio.gather(
+            *(
+                self.context.run_once(
+                    self.context.python(
+                        f"voicehelper_{role}", "migrate", config={"postgres_dsn": self.context.dsn(role)}, name=name
+                    )
+                )
+                for role, name in steps
+            )
+        )
+        files.write_json(mark, {"release": self.context.release.id})

@@ -1,0 +1,51 @@
+"""Envoy, the data plane."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import httpx
+from voicehelper_router import bootstrap, envoy
+from voicehelper_router.settings import BootstrapSettings
+
+from voicehelper_embedded.components.base import BaseComponent
+from voicehelper_embedded.supervisor.process import Launch
+
+
+class Router(BaseComponent):
+    """Its listener opens once the control plane has sent routes and keys."""
+
+    name = "router"
+    requires: tuple[str, ...] = ("xds",)
+    port_name = "router"
+    start_seconds = 120.0
+
+    async def prepare(self) -> Launch:
+        data = self.context.own_data(self.name)
+        ports = self.context.ports
+        settings = BootstrapSettings(
+            listen_port=ports["router"],
+            admin_port=ports["router-admin"],
+            xds_port=ports["xds"],
+            jwks_port=ports["xds-http"],
+            identity_port=ports["api"],
+        )
+        text = json.dumps(bootstrap.render(settings))
+        path = self.context.write("envoy.json", text)
+        base_id = int(self.context.home.tag, 16) % 30_000 + 1
+        return Launch(
+            argv=envoy.command(path, base_id=base_id),
+            environment={"PATH": "/usr/bin:/bin", "HOME": str(data), "TMPDIR": os.environ.get("TMPDIR", "/tmp")},  # noqa: S108
+            user=self.context.home.user,
+            folder=data,
+            files={"bootstrap": text},
+        )
+
+    async def probe(self) -> str | None:
+        async with httpx.AsyncClient(trust_env=False, timeout=3) as client:
+            admin = await client.get(self.context.url("router-admin") + "/ready")
+            if admin.status_code != 200:
+                return f"waits for routes and keys ({admin.text.strip().lower()})"
+            answer = await client.get(self.context.url("router") + "/healthz")
+        return None if answer.status_code == 200 else f"/healthz answers {answer.status_code}"

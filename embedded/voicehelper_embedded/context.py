@@ -1,0 +1,133 @@
+"""What components are made from: folders, ports, secrets and the release."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from voicehelper_embedded import files, ports
+from voicehelper_embedded.home import Home
+from voicehelper_embedded.release import Release
+from voicehelper_embedded.supervisor.process import Launch
+
+HOST = "127.0.0.1"
+DATABASE = "voicehelper"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Read by the supervisor at its start; ``up`` writes what it consists of."""
+
+    home: Home
+    ports: Mapping[str, int]
+    secrets: Mapping[str, str]
+    release: Release
+
+    @classmethod
+    def load(cls, home: Home) -> Context:
+        """From the files that ``up`` wrote."""
+        release = files.read_json(home.state / "release.json", {})
+        return cls(
+            home,
+            ports.load(home),
+            json.loads((home.secrets / "platform.json").read_text()),
+            Release(release["id"], Path(release["path"]), Path(release["python"])),
+        )
+
+    def dsn(self, role: str, secret: str | None = None) -> str:
+        """Postgres DSN of a platform role."""
+        password = self.secrets[f"{secret or role}_password"]
+        return f"postgresql://{role}:{password}@{HOST}:{self.ports['postgres']}/{DATABASE}"
+
+    def url(self, port: str) -> str:
+        """Base URL of a port by its name."""
+        return f"http://{HOST}:{self.ports[port]}"
+
+    def at(self, port: str) -> str:
+        """host:port of a port by its name."""
+        return f"{HOST}:{self.ports[port]}"
+
+    def fault_environment(self) -> dict[str, str]:
+        """Fault points that a test asked for, passed on to every process."""
+        name = "VOICEHELPER_FAULT_POINTS"
+        return {name: os.environ[name]} if name in os.environ else {}
+
+    def write(self, name: str, text: str) -> Path:
+        """A file below ``run/`` that only the platform's user reads."""
+        path = self.home.run / name
+        files.write(path, text, owner=self.home.user)
+        return path
+
+    def python(self, module: str, *arguments: str, config: Mapping[str, Any], name: str) -> Launch:
+        """A Python process of the release with its configuration file."""
+        text = json.dumps(dict(config), indent=2, default=str)
+        path = self.write(f"{name}.json", text)
+        return Launch(
+            argv=[str(self.release.python), "-m", module, *arguments],
+            environment={
+                **self.release.environment(),
+                "VOICEHELPER_CONFIG": str(path),
+                "HOME": str(self.home.data(name)),
+                **self.fault_environment(),
+            },
+            user=self.home.user,
+            files={"config": text},
+        )
+
+    def own_data(self, name: str) -> Path:
+        """The component's data folder, private to the platform's user."""
+        import pwd
+
+        folder = self.home.data(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        if self.home.user:
+            account = pwd.getpwnam(self.home.user)
+            os.chown(folder, account.pw_uid, account.pw_gid)
+        return folder
+
+    async def http_ready(self, port: int | str) -> str | None:
+        """None when ``/readyz`` there says so, or what it says is missing."""
+        number = self.ports[port] if isinstance(port, str) else port
+        async with httpx.AsyncClient(trust_env=False, timeout=3) as client:
+            answer = await client.get(f"http://{HOST}:{number}/readyz")
+        if answer.status_code == 200:
+            return None
+        try:
+            return str(answer.json()["detail"])
+        except (ValueError, KeyError):
+            return answer.text[:200]
+
+    async def run_once(self, launch: Launch, *, input: bytes | None = None, timeout: float = 120) -> str:
+        """Run a step to its end as its user; its output. Raises RuntimeError."""
+        import pwd
+
+        account = pwd.getpwnam(launch.user) if launch.user else None
+        process = await asyncio.create_subprocess_exec(
+            *launch.argv,
+            env=dict(launch.environment),
+            cwd=launch.folder,
+            stdin=asyncio.subprocess.PIPE if input else asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            umask=launch.umask,
+            start_new_session=True,
+            user=account.pw_uid if account else None,
+            group=account.pw_gid if account else None,
+            extra_groups=[] if account else None,
+        )
+        try:
+            output, _ = await asyncio.wait_for(process.communicate(input), timeout)
+        except TimeoutError:
+            process.kill()
+            raise RuntimeError(f"{launch.argv[0]} was not done after {timeout:g} s") from None
+        if process.returncode != 0:
+            raise RuntimeError(f"{' '.join(launch.argv[:3])} failed: {output.decode(errors='replace')[-1500:]}")
+        return output.decode(errors="replace")

@@ -1,0 +1,39 @@
+"""Small files, written so that a reader sees the old or the new one and nobody else sees a secret."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+from pathlib import Path
+from typing import Any
+
+
+def write(path: Path, text: str, *, mode: int = 0o600, owner: str | None = None) -> None:
+    """Replace ``path`` atomically; the mode and the owner hold from the first byte."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    try:
+        os.fchmod(descriptor, mode)
+        if owner:
+            entry = pwd.getpwnam(owner)
+            os.fchown(descriptor, entry.pw_uid, entry.pw_gid)
+        os.write(descriptor, text.encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    temporary.replace(path)
+
+
+def write_json(path: Path, value: Any, *, mode: int = 0o600, owner: str | None = None) -> None:
+    """Replace ``path`` by ``value`` as JSON."""
+    write(path, json.dumps(value, indent=2, sort_keys=True, default=str) + "\n", mode=mode, owner=owner)
+
+
+def read_json(path: Path, default: Any) -> Any:
+    """The value in ``path``, or ``default`` where the file is missing or cut off."""
+    try:
+        return json.loads(path.read_text())
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return default

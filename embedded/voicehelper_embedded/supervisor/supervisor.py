@@ -1,0 +1,101 @@
+"""All components of a platform."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from voicehelper_core.log import get_logger
+
+from voicehelper_embedded.supervisor.process import Launch, Process
+from voicehelper_embedded.supervisor.state import ProcessTable
+from voicehelper_embedded.supervisor.unit import Component, Unit
+
+log = get_logger(__name__)
+
+
+class Supervisor:
+    """Starts components in parallel, each after what it requires."""
+
+    def __init__(self, table: ProcessTable, logs: Path) -> None:
+        self.table, self._logs = table, logs
+        self.units: dict[str, Unit] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def add(self, component: Component) -> Unit:
+        """Run a component from now on."""
+        unit = Unit(component, self.table, self._logs)
+        self.units[component.name] = unit
+        required = [self.units[name] for name in component.requires]
+        self._tasks[component.name] = asyncio.create_task(unit.run(required), name=component.name)
+        self._tasks[component.name].add_done_callback(self._ended)
+        return unit
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a component's keeper failed", component=task.get_name(), exc_info=error)
+            if unit := self.units.get(task.get_name()):
+                unit.state.state, unit.state.message = "failed", f"{type(error).__name__}: {error}"
+
+    async def remove(self, name: str) -> None:
+        """Stop a component and forget it."""
+        if task := self._tasks.pop(name, None):
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        if unit := self.units.pop(name, None):
+            await unit.stop()
+
+    async def detach(self) -> None:
+        """Stop keeping; the processes go on for the next supervisor."""
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    async def stop(self) -> None:
+        """Stop everything, dependants first, and what an earlier supervisor left behind."""
+        await self.detach()
+        levels = _levels(self.units)
+        for level in reversed(levels):
+            await asyncio.gather(*(self.units[name].stop() for name in level))
+        for name, known in self.table:
+            with contextlib.suppress(OSError):
+                await Process(known.identity, Launch([], {})).stop()
+            self.table.remove(name)
+
+    def describe(self, names: Iterable[str] | None = None) -> list[dict[str, Any]]:
+        """State of every component, in order of start."""
+        return [_describe(self.units[name]) for name in (names if names is not None else self.units)]
+
+
+def _describe(unit: Unit) -> dict[str, Any]:
+    process = unit.process if unit.process and unit.process.alive() else None
+    return {
+        "name": unit.component.name,
+        "pid": process.pid if process else None,
+        "state": unit.state.state,
+        "port": getattr(unit.component, "port", None),
+        "rss_bytes": process.rss() if process else 0,
+        "restarts": unit.state.restarts,
+        "message": unit.state.message,
+        "ready_after_seconds": unit.state.ready_after,
+    }
+
+
+def _levels(units: dict[str, Unit]) -> list[list[str]]:
+    """Names by depth of requirement: level n requires something of level n-1."""
+    depth: dict[str, int] = {}
+
+    def of(name: str) -> int:
+        if name not in depth:
+            depth[name] = 1 + max((of(item) for item in units[name].component.requires if item in units), default=-1)
+        return depth[name]
+
+    levels: list[list[str]] = []
+    for name in units:
+        while len(levels) <= of(name):
+            levels.append([])
+        levels[of(name)].append(name)
+    return levels
