@@ -15,6 +15,14 @@ class InconsistentSnapshot(ValueError):
 
 
 @dataclass(frozen=True)
+class Change:
+    """The scopes in ``names`` are all that differs from the scopes in ``since``."""
+
+    since: Mapping[str, Resource]
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """Resources by name, one mapping a type. ``scopes`` holds keep-alive scopes and tenants' scopes."""
 
@@ -22,16 +30,18 @@ class Snapshot:
     routes: Mapping[str, Resource] = field(default_factory=dict)
     scopes: Mapping[str, Resource] = field(default_factory=dict)
     cells: frozenset[str] = frozenset()
+    change: Change | None = None
+    """Spares those who have the scopes before it a comparison of all."""
 
     def with_tenant(self, name: str, tenant: TenantFacts | None) -> Snapshot:
         """The snapshot after one tenant changed (None: it is gone); nothing else is built again."""
+        scope = scopes.of_name(name, scopes.configuration_of(tenant, self.cells) if tenant else "")
         changed = dict(self.scopes)
-        if tenant is None:
-            changed.pop(scopes.of_name(name, "").name, None)
-        else:
-            scope = scopes.of_name(name, scopes.configuration_of(tenant, self.cells))
+        if tenant:
             changed[scope.name] = scope
-        return replace(self, scopes=changed)
+        else:
+            changed.pop(scope.name, None)
+        return replace(self, scopes=changed, change=Change(self.scopes, (scope.name,)))
 
 
 def build(tenants: Iterable[TenantFacts], cells: Iterable[CellFacts]) -> Snapshot:

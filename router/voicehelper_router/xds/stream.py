@@ -74,10 +74,9 @@ class Stream:
         """What can be sent now; empty when Envoy has to answer first, or has everything."""
         if self._settled is snapshot:
             return []
+        self._want(snapshot)
         responses = [
-            response
-            for response in (self._clusters(snapshot), self._routes(snapshot), self._scopes(snapshot))
-            if response is not None
+            response for response in (self._clusters(), self._routes(), self._scopes()) if response is not None
         ]
         if not responses and not any(state.pending for state in self.types.values()):
             self._settled = snapshot
@@ -87,33 +86,38 @@ class Stream:
         """Whether Envoy has everything of it (but what it rejected)."""
         return snapshot is not None and self._settled is snapshot
 
-    def _clusters(self, snapshot: Snapshot) -> Response | None:
+    def _want(self, snapshot: Snapshot) -> None:
+        if (state := self.types.get(types.CLUSTER)) is not None:
+            state.want(snapshot.clusters)
+        if (state := self.types.get(types.ROUTES)) is not None:
+            state.want(snapshot.routes)
+        if (state := self.types.get(types.SCOPE)) is not None:
+            change = snapshot.change
+            state.want(snapshot.scopes, change.names if change and state.wants(change.since) else None)
+
+    def _clusters(self) -> Response | None:
         state = self.types.get(types.CLUSTER)
         if state is None or state.pending:
             return None
-        # Clusters go last: when no scope and no route configuration can name them any more.
-        quiet = self._tenants_moved(snapshot) and self._holds_gone(snapshot)
-        return self._respond(
-            types.CLUSTER, state, state.due(snapshot.clusters), state.surplus(snapshot.clusters) if quiet else []
-        )
+        # Clusters go last: when nothing that Envoy holds can name them any more.
+        quiet = self._there(types.SCOPE) and self._there(types.ROUTES)
+        return self._respond(types.CLUSTER, state, state.due, state.surplus if quiet else [])
 
-    def _routes(self, snapshot: Snapshot) -> Response | None:
+    def _routes(self) -> Response | None:
         state = self.types.get(types.ROUTES)
-        if state is None or state.pending or not self._clusters_there(snapshot):
+        if state is None or state.pending or not self._clusters_there():
             return None
-        return self._respond(types.ROUTES, state, state.due(snapshot.routes), [])
+        return self._respond(types.ROUTES, state, state.due, [])
 
-    def _scopes(self, snapshot: Snapshot) -> Response | None:
+    def _scopes(self) -> Response | None:
         state = self.types.get(types.SCOPE)
-        if state is None or state.pending or not self._clusters_there(snapshot):
+        if state is None or state.pending or not self._clusters_there():
             return None
-        due = state.due(snapshot.scopes)
+        due = state.due
         if not (state.fresh and not state.answered):
             due = [scope for scope in due if scopes.is_hold(scope.name) or self._held(scopes.target(scope))]
-        surplus = state.surplus(snapshot.scopes)
-        if not self._tenants_moved(snapshot):
-            surplus = [name for name in surplus if not scopes.is_hold(name)]
-        return self._respond(types.SCOPE, state, due, surplus)
+        # A keep-alive scope may go at once: a tenant's scope that still names its configuration keeps that, too.
+        return self._respond(types.SCOPE, state, due, state.surplus)
 
     def _respond(self, type_url: str, state: Subscription, due: list[Resource], surplus: list[str]) -> Response | None:
         if state.limit:
@@ -132,18 +136,12 @@ class Stream:
         state = self.types.get(types.ROUTES)
         return state is not None and configuration in state.held
 
-    def _clusters_there(self, snapshot: Snapshot) -> bool:
+    def _clusters_there(self) -> bool:
+        """No cluster is missing. Envoy asks for them first; on a new stream that request may be on its way."""
         state = self.types.get(types.CLUSTER)
-        if state is None:
-            return False  # it asks for them first; on a new stream that request may be on its way
-        return not state.due(snapshot.clusters) and not (state.pending and state.pending.versions)
+        return state is not None and not state.due
 
-    def _tenants_moved(self, snapshot: Snapshot) -> bool:
-        state = self.types.get(types.SCOPE)
-        if state is None:
-            return False
-        return not state.pending and not [s for s in state.due(snapshot.scopes) if not scopes.is_hold(s.name)]
-
-    def _holds_gone(self, snapshot: Snapshot) -> bool:
-        state = self.types.get(types.SCOPE)
-        return state is not None and not state.pending and not state.surplus(snapshot.scopes)
+    def _there(self, type_url: str) -> bool:
+        """Envoy acknowledged all of the type, removals included."""
+        state = self.types.get(type_url)
+        return state is not None and not state.pending and not state.due and not state.surplus

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from voicehelper_router.xds.resource import Resource
@@ -19,7 +19,7 @@ class Sent:
 
 @dataclass
 class Subscription:
-    """State of one type on one stream."""
+    """State of one type on one stream. What is due is kept up name by name: a change costs what it changes."""
 
     wildcard: bool
     names: set[str] = field(default_factory=set)
@@ -36,17 +36,37 @@ class Subscription:
     """Whether Envoy began with nothing (it did not merely reconnect)."""
     limit: int | None = None
     """Resources in one response while a bad one is being isolated."""
+    _wanted: Mapping[str, Resource] = field(default_factory=dict)
+    _due: dict[str, None] = field(default_factory=dict)
+    _surplus: dict[str, None] = field(default_factory=dict)
+
+    def want(self, wanted: Mapping[str, Resource], changed: Iterable[str] | None = None) -> None:
+        """What Envoy should have from now on; only the names in ``changed`` are compared, where they are given."""
+        if wanted is self._wanted:
+            return
+        before, self._wanted = self._wanted, wanted
+        if changed is None or not before:
+            self._due.clear()
+            self._surplus.clear()
+            changed = [*wanted, *self.held]
+        self._judge(changed)
+
+    def wants(self, wanted: Mapping[str, Resource]) -> bool:
+        """Whether that was the last word."""
+        return wanted is self._wanted
 
     def subscribe(self, names: Iterable[str], known: Mapping[str, str]) -> None:
         """Names that Envoy asks for (again): sent even if it had them, unless it says that it still has."""
         for name in names:
             if name == "*":
                 self.wildcard = True
+                self._judge(self._wanted)
                 continue
             self.names.add(name)
             if name not in known:
                 self.held.pop(name, None)
                 self.refused.pop(name, None)
+            self._judge((name,))
 
     def unsubscribe(self, names: Iterable[str]) -> None:
         """Envoy forgets them by itself."""
@@ -55,19 +75,30 @@ class Subscription:
             self.held.pop(name, None)
             if self.pending:
                 self.pending.versions.pop(name, None)
+            self._judge((name,))
 
-    def due(self, wanted: Mapping[str, Resource]) -> list[Resource]:
+    @property
+    def due(self) -> list[Resource]:
         """Resources that Envoy lacks or has in another version, and has not rejected."""
-        names: Iterable[str] = wanted if self.wildcard else (name for name in self.names if name in wanted)
-        return [
-            wanted[name]
-            for name in names
-            if self.held.get(name) != wanted[name].version and self.refused.get(name) != wanted[name].version
-        ]
+        return [self._wanted[name] for name in self._due]
 
-    def surplus(self, wanted: Collection[str]) -> list[str]:
+    @property
+    def surplus(self) -> list[str]:
         """Resources that Envoy has and should not have."""
-        return [name for name in self.held if name not in wanted]
+        return list(self._surplus)
+
+    def _judge(self, names: Iterable[str]) -> None:
+        for name in names:
+            wanted, held = self._wanted.get(name), self.held.get(name)
+            asked = self.wildcard or name in self.names
+            if asked and wanted and wanted.version not in (held, self.refused.get(name)):
+                self._due[name] = None
+            else:
+                self._due.pop(name, None)
+            if wanted is None and held is not None:
+                self._surplus[name] = None
+            else:
+                self._surplus.pop(name, None)
 
     def sending(self, nonce: str, resources: list[Resource], removed: list[str]) -> None:
         """Remember what is on its way."""
@@ -83,6 +114,7 @@ class Subscription:
             self.held.pop(name, None)
         for name in self.pending.versions:
             self.refused.pop(name, None)
+        self._judge([*self.pending.versions, *self.pending.removed])
         self.pending = None
 
     def reject(self) -> list[str]:
@@ -95,8 +127,10 @@ class Subscription:
         versions, removed, self.pending = self.pending.versions, self.pending.removed, None
         for name in removed:
             self.held.pop(name, None)
-        if len(versions) > 1:
+        blamed = list(versions) if len(versions) == 1 else []
+        if blamed:
+            self.refused.update(versions)
+        else:
             self.limit = max(1, len(versions) // 2)
-            return []
-        self.refused.update(versions)
-        return list(versions)
+        self._judge([*versions, *removed])
+        return blamed

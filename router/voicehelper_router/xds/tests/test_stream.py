@@ -85,12 +85,12 @@ class Changes(RuleBasedStateMachine):
     @rule(name=st.sampled_from(TENANTS), cell_id=st.sampled_from(CELLS))
     def tenant_comes_or_moves(self, name: str, cell_id: str) -> None:
         self.tenants[name] = TenantFacts(name=name, state="routable", cell_id=cell_id)
-        self.rebuild()
+        self.snapshot = self.snapshot.with_tenant(name, self.tenants[name])
 
     @rule(name=st.sampled_from(TENANTS))
     def tenant_goes(self, name: str) -> None:
         self.tenants.pop(name, None)
-        self.rebuild()
+        self.snapshot = self.snapshot.with_tenant(name, None)
 
     @rule()
     def server_sends(self) -> None:
@@ -118,7 +118,8 @@ class Changes(RuleBasedStateMachine):
             if not self.travelling:
                 break
             while self.travelling:
-                self.envoy.take(self.travelling.pop(0), self.stream)
+                self.envoy_receives()
+                self.every_tenant_that_envoy_knows_has_a_route_and_its_clusters()
         assert self.stream.has(self.snapshot)
         assert self.envoy.serving
         for kind, wanted in (
@@ -143,7 +144,7 @@ class Changes(RuleBasedStateMachine):
             assert not missing, f"{scope.name} would be answered with 503"
 
 
-Changes.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+Changes.TestCase.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)
 TestChanges = Changes.TestCase
 
 
@@ -199,3 +200,24 @@ def test_a_reconnected_envoy_that_has_everything_gets_nothing() -> None:
     machine.all_is_quiet()
     machine.connection_is_lost()
     assert machine.stream.next(machine.snapshot) == []
+
+
+def test_a_cluster_that_a_cell_loses_goes_after_its_route() -> None:
+    machine = Changes()
+    machine.start()
+    machine.cell_comes_or_changes(cell_id=CELLS[0], port=1, grpc=True)
+    machine.all_is_quiet()
+    machine.cell_comes_or_changes(cell_id=CELLS[0], port=1, grpc=False)
+    machine.all_is_quiet()
+    assert f"{CELLS[0]}-grpc" not in machine.envoy.held[types.CLUSTER]
+
+
+def test_a_tenant_that_moves_to_a_new_cell_while_its_old_one_goes() -> None:
+    machine = Changes()
+    machine.start()
+    machine.all_is_quiet()
+    machine.cell_comes_or_changes(cell_id=CELLS[1], port=2, grpc=True)
+    machine.tenant_comes_or_moves(name="acme", cell_id=CELLS[1])
+    machine.cell_goes(cell_id=CELLS[0])
+    machine.all_is_quiet()
+    assert set(machine.envoy.held[types.CLUSTER]) == {f"{CELLS[1]}-http", f"{CELLS[1]}-grpc"}
