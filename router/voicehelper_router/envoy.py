@@ -42,6 +42,7 @@ def command(bootstrap: Path, *, base_id: int, log_level: str = "warning", concur
         str(binary()),
         "--config-path", str(bootstrap),
         "--base-id", str(base_id),
+        "--disable-hot-restart",  # it leaves shared memory behind, and nothing here restarts hot
         "--concurrency", str(concurrency),
         "--log-level", log_level,
         "--drain-time-s", "3",

@@ -261,3 +261,14 @@ def received(response: httpx.Response) -> dict[str, list[str]]:
     for name, value in response.json()["headers"]:
         seen.setdefault(name, []).append(value)
     return seen
+
+
+def problem(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    body: dict[str, Any] = response.json()
+    assert body["status"] == status
+    assert body["type"].endswith(f"/{code}")
+    assert body["detail"] and body["title"]
+    assert body["request_id"] == response.headers.get("x-request-id")
+    return body

@@ -8,8 +8,7 @@ import re
 
 import httpx
 import pytest
-from voicehelper_router.tests.harness import RouterUnderTest, received
-from voicehelper_router.tests.test_attacks import problem
+from voicehelper_router.tests.harness import RouterUnderTest, problem, received
 
 pytestmark = pytest.mark.integration
 
