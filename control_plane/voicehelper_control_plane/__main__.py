@@ -1,0 +1,47 @@
+"""``python -m voicehelper_control_plane serve | migrate``."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+
+import uvloop
+from voicehelper_core import log
+
+from voicehelper_control_plane.settings import ControlPlaneSettings
+
+
+async def _serve(settings: ControlPlaneSettings) -> None:
+    from voicehelper_core import embedded_store
+
+    from voicehelper_control_plane.app import run
+
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    pool = await embedded_store.connect(settings.postgres_dsn)
+    try:
+        await run(settings, embedded_store.PostgresResourceStore(pool), stop)
+    finally:
+        await pool.close()
+
+
+def main() -> None:
+    """Run the command of the first argument."""
+    settings = ControlPlaneSettings()
+    log.setup("identity", settings)
+    match sys.argv[1:]:
+        case ["serve"]:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(_serve(settings))
+        case ["migrate"]:
+            from voicehelper_control_plane.migrate import migrate
+
+            asyncio.run(migrate(settings.postgres_dsn))
+        case _:
+            raise SystemExit("usage: python -m voicehelper_control_plane serve | migrate")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The registry of cells, read from the resource store."""

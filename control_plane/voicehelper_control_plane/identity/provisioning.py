@@ -1,0 +1,125 @@
+"""What the operator asks of identity: a tenant with its first admin, its end, a token for the routed probe."""
+
+from __future__ import annotations
+
+import hmac
+from typing import Any
+
+import asyncpg
+import grpc
+from pydantic import TypeAdapter, ValidationError
+from voicehelper_core import names
+from voicehelper_core.errors import InvalidArgument, PermissionDenied
+from voicehelper_core.gen.identity.v1 import provisioning_pb2, provisioning_pb2_grpc
+
+from voicehelper_control_plane.audit import repository as audit
+from voicehelper_control_plane.identity import repository
+from voicehelper_control_plane.identity.models import Email, Password
+from voicehelper_control_plane.identity.passwords import Passwords
+from voicehelper_control_plane.identity.sessions import Sessions
+from voicehelper_control_plane.principal import TENANT_ADMIN
+
+KEY_HEADER = "x-provisioning-key"
+SCOPES = ("probe",)
+
+
+class ProvisioningServicer(provisioning_pb2_grpc.ProvisioningServiceServicer):
+    """Every call shows the provisioning key."""
+
+    def __init__(self, pool: asyncpg.Pool, sessions: Sessions, passwords: Passwords, key: str) -> None:
+        self._pool, self._sessions, self._passwords, self._key = pool, sessions, passwords, key
+
+    async def EnsureTenant(self, request: Any, call: grpc.aio.ServicerContext) -> Any:
+        """Idempotent. The admin is known by its role and address; its password is set once and never again."""
+        self._check(call)
+        tenant_id = _tenant_id(request.tenant_id)
+        email = _valid(Email, request.admin_email, "admin_email")
+        async with self._pool.acquire() as connection, connection.transaction():
+            await self._tenant(connection, tenant_id, request.name, request.max_users)
+            user = await repository.by_email(connection, request.name, email)
+            if user is None:
+                password = _valid(Password, request.admin_password, "admin_password")
+                hashed = await self._passwords.hash(password)
+                user_id = await repository.add(
+                    connection,
+                    tenant_id,
+                    email,
+                    display_name=request.admin_display_name[:200].replace("\0", ""),
+                    password_hash=hashed,
+                    role=TENANT_ADMIN,
+                )
+                await audit.record(
+                    connection, None, "user.create", f"user/{user_id}", tenant_id=tenant_id, role=TENANT_ADMIN
+                )
+                user = await repository.by_email(connection, request.name, email)
+            users = await repository.count(connection, tenant_id)
+        problem = _problem(user)
+        return provisioning_pb2.EnsureTenantResponse(admin_ready=problem is None, message=problem or "", users=users)
+
+    async def _tenant(self, connection: asyncpg.Connection, tenant_id: str, name: str, max_users: int) -> None:
+        if len(name) > 63 or not name:
+            raise InvalidArgument("name: 1 to 63 characters")
+        known = await repository.tenant(connection, tenant_id, lock=True)
+        if known is None:
+            # The name may still belong to a tenant of the past that was kept: the newest one has it.
+            await connection.execute("DELETE FROM identity.tenants WHERE name = $1", name)
+            await connection.execute(
+                "INSERT INTO identity.tenants (tenant_id, name, max_users) VALUES ($1, $2, $3)",
+                tenant_id,
+                name,
+                max_users or 100,
+            )
+            await audit.record(connection, None, "tenant.create", f"tenant/{name}", tenant_id=tenant_id)
+        elif max_users and known["max_users"] != max_users:
+            await connection.execute(
+                "UPDATE identity.tenants SET max_users = $2 WHERE tenant_id = $1", tenant_id, max_users
+            )
+
+    async def RemoveTenant(self, request: Any, call: grpc.aio.ServicerContext) -> Any:
+        """Users, roles and sessions go with the tenant; the audit log stays."""
+        self._check(call)
+        tenant_id = _tenant_id(request.tenant_id)
+        async with self._pool.acquire() as connection, connection.transaction():
+            gone = await connection.fetchval(
+                "DELETE FROM identity.tenants WHERE tenant_id = $1 RETURNING name", tenant_id
+            )
+            if gone:
+                await audit.record(connection, None, "tenant.remove", f"tenant/{gone}", tenant_id=tenant_id)
+        return provisioning_pb2.RemoveTenantResponse()
+
+    async def IssueServiceToken(self, request: Any, call: grpc.aio.ServicerContext) -> Any:
+        """A token for one purpose."""
+        self._check(call)
+        if request.scope not in SCOPES:
+            raise InvalidArgument(f"scope: one of {', '.join(SCOPES)}")
+        token, ends = self._sessions.service_token(request.tenant, _tenant_id(request.tenant_id), request.scope)
+        return provisioning_pb2.IssueServiceTokenResponse(access_token=token, expires_at=ends)
+
+    def _check(self, call: grpc.aio.ServicerContext) -> None:
+        shown = dict(call.invocation_metadata() or ()).get(KEY_HEADER, "")
+        if not self._key or not hmac.compare_digest(str(shown).encode(), self._key.encode()):
+            raise PermissionDenied(f"show the provisioning key in the metadata '{KEY_HEADER}'")
+
+
+def _tenant_id(text: str) -> str:
+    try:
+        return names.checked(text)
+    except ValueError:
+        raise InvalidArgument("tenant_id: 12 characters of [a-z0-9], a letter first") from None
+
+
+def _valid(kind: Any, value: str, field: str) -> str:
+    try:
+        checked: str = TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        raise InvalidArgument(f"{field}: {error.errors()[0]['msg']}") from None
+    return checked
+
+
+def _problem(user: asyncpg.Record | None) -> str | None:
+    """Why the admin cannot log in."""
+    if user is None:
+        return "the admin does not exist"
+    if user["status"] != "active":
+        return "the admin is disabled"
+    return None if TENANT_ADMIN in user["roles"] else "the admin lacks the role tenant-admin"

@@ -1,0 +1,45 @@
+"""Settings of the control plane's API."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from voicehelper_core.settings import BaseAppSettings
+
+
+class ControlPlaneSettings(BaseAppSettings):
+    """Where identity keeps its data and what it serves."""
+
+    postgres_dsn: str = ""
+    """Postgres, as the role that owns the schema ``identity``."""
+    http_host: str = "127.0.0.1"
+    """Address of the HTTP API."""
+    http_port: int = 8080
+    """Port of the HTTP API."""
+    grpc_host: str = "127.0.0.1"
+    """Address of the gRPC API."""
+    grpc_port: int = 9090
+    """Port of the gRPC API."""
+    signing_key_file: Path = Path("signing-key.json")
+    """Private key (JWK, Ed25519) that signs tokens; made with mode 0600 when it is missing."""
+    token_seconds: int = Field(default=900, ge=60, le=86_400)
+    """Life of an access token."""
+    refresh_seconds: int = Field(default=30 * 86_400, ge=600)
+    """Life of a refresh token; each use replaces it."""
+    service_token_seconds: int = Field(default=60, ge=10, le=600)
+    """Life of a service token."""
+    provisioning_key: str = ""
+    """What the operator shows to the provisioning API; empty refuses everybody."""
+    platform_admin_email: str = "admin@voicehelper.example"
+    """First user of the platform, with the role ``platform-admin``."""
+    platform_admin_password: str = ""
+    """Its first password; empty makes no such user."""
+    public_url: str = "http://127.0.0.1:8080"
+    """Where clients reach the platform, for OpenID discovery."""
+    postgres_pool_size: int = Field(default=10, ge=2, le=200)
+    """Connections at most."""
+    login_failures: int = Field(default=10, ge=3)
+    """Failed logins of one address at one account until it has to wait."""
+    login_window_seconds: int = Field(default=60, ge=1)
+    """How long failures count."""

@@ -1,0 +1,1 @@
+"""Tenants as an API over the resource store."""
