@@ -55,7 +55,7 @@ class Vectors:
         self._cell_id = settings.cell_id
         self._collection = names.collection(settings.cell_id)
         self._client: Any = None
-        self._loose = 0
+        self._loose = _LOOSE  # an earlier process may have left some
 
     async def close(self) -> None:
         """Disconnect."""

@@ -40,6 +40,7 @@ class Repair:
         """
         async with self._database.tenant(who) as connection:
             expected = await repository.chunk_count(connection, who)
+        await self._vectors.settle()
         if await self._vectors.count(who) == expected:
             return 0, 0
         present = await self._vectors.chunks(who)
