@@ -56,4 +56,4 @@ def unpack(data: bytes) -> array.array[float]:
 
 def similarity(first: Sequence[float], second: Sequence[float]) -> float:
     """Inner product."""
-    return sum(map(mul, first, second))
+    return float(sum(map(mul, first, second)))
