@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,13 +15,16 @@ import httpx
 import psutil
 from voicehelper_cli.failures import Failure
 
-from voicehelper_embedded import files
+from voicehelper_embedded import files, ports
 from voicehelper_embedded.home import Home
 from voicehelper_embedded.release import Release
-from voicehelper_embedded.supervisor.process import Identity
+from voicehelper_embedded.supervisor import identity
+from voicehelper_embedded.supervisor.identity import Identity
+from voicehelper_embedded.supervisor.logfiles import rotate
 
 _START_SECONDS = 30
 _STOP_SECONDS = 90
+_SURVIVOR_SECONDS = 15
 
 
 def call(home: Home, method: str, path: str, timeout: float = 10, **arguments: Any) -> Any:
@@ -36,17 +41,19 @@ def call(home: Home, method: str, path: str, timeout: float = 10, **arguments: A
         return None
 
 
-def components(home: Home) -> dict[str, Any] | None:
+def components(home: Home, *, memory: bool = True) -> dict[str, Any] | None:
     """What runs, or None without a supervisor."""
-    answer: dict[str, Any] | None = call(home, "GET", "/components")
+    answer: dict[str, Any] | None = call(home, "GET", "/components", params={"memory": memory})
     return answer
 
 
 def survivors(home: Home) -> list[tuple[str, Identity]]:
-    """Processes of this home that live, supervised or not."""
+    """Processes of this home that live, supervised or not, in the order of their start."""
     raw: dict[str, dict[str, Any]] = files.read_json(home.state / "processes.json", {})
-    known = [(name, Identity(int(item["pid"]), float(item["created"]))) for name, item in raw.items()]
-    return [(name, identity) for name, identity in known if identity.process() is not None]
+    known = [(name, Identity(int(item["pid"]), str(item["created"]))) for name, item in raw.items()]
+    recorded = {pair[1].pid for pair in known}
+    strays = [(name, found) for name, found in identity.marked(home.folder) if found.pid not in recorded]
+    return [(name, found) for name, found in (*known, *strays) if found.alive()]
 
 
 def supervisors(home: Home) -> Iterator[psutil.Process]:
@@ -59,13 +66,14 @@ def supervisors(home: Home) -> Iterator[psutil.Process]:
 
 def start(home: Home, release: Release) -> None:
     """Start the supervisor of a release; one of another release hands its processes over. Raises Failure."""
-    running = components(home)
-    if running and running["release"] == release.id:
+    running = components(home, memory=False)
+    if running and running["release"] == release.id and running["ports"] == ports.load(home):
         return
     if running:
         call(home, "POST", "/stop", params={"keep": True})
     _await_end(home)
     log = home.logs / "supervisor.log"
+    rotate(log)
     with log.open("ab") as output:
         child = subprocess.Popen(
             [str(release.python), "-m", "voicehelper_embedded.supervisor", str(home.folder)],
@@ -77,7 +85,7 @@ def start(home: Home, release: Release) -> None:
             start_new_session=True,
         )
     end = time.monotonic() + _START_SECONDS
-    while components(home) is None:
+    while components(home, memory=False) is None:
         if child.poll() is not None or time.monotonic() > end:
             raise Failure(f"the supervisor did not start; the end of {log}:\n{_tail(log)}")
         time.sleep(0.1)
@@ -110,14 +118,22 @@ def stop(home: Home) -> int:
             time.sleep(0.1)
     for process in supervisors(home):
         process.kill()
-    left = [identity.process() for _, identity in survivors(home)]
-    family = [member for process in left if process for member in (process, *process.children(recursive=True))]
-    for survivor in left:
-        if survivor:
-            survivor.terminate()
-    _, alive = psutil.wait_procs([process for process in left if process], timeout=15)
-    for member in (*alive, *family):
-        if member.is_running():
-            member.kill()
+    _end_survivors(home)
     files.write_json(home.state / "processes.json", {})
     return count
+
+
+def _end_survivors(home: Home) -> None:
+    """End what a killed supervisor left behind: the stores last, with the signals that they were started for."""
+    left = survivors(home)
+    raw: dict[str, dict[str, Any]] = files.read_json(home.state / "processes.json", {})
+    family = [m for _, i in left if (p := i.process()) for m in (p, *p.children(recursive=True))]
+    stores = [pair for pair in left if pair[0] in ("postgres", "kafka", "milvus")]
+    for group in ([pair for pair in left if pair not in stores], stores):
+        for name, found in group:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(found.pid, int(raw.get(name, {}).get("stop_signal", signal.SIGTERM)))
+        identity.wait([found for _, found in group], _SURVIVOR_SECONDS)
+    for member in family:
+        with contextlib.suppress(psutil.Error):
+            member.kill()

@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
-
-from voicehelper_embedded import files, ports
+from voicehelper_embedded import files, ports, probes
 from voicehelper_embedded.home import Home
 from voicehelper_embedded.release import Release
 from voicehelper_embedded.supervisor.process import Launch
@@ -96,14 +94,13 @@ class Context:
     async def http_ready(self, port: int | str) -> str | None:
         """None when ``/readyz`` there says so, or what it says is missing."""
         number = self.ports[port] if isinstance(port, str) else port
-        async with httpx.AsyncClient(trust_env=False, timeout=3) as client:
-            answer = await client.get(f"http://{HOST}:{number}/readyz")
-        if answer.status_code == 200:
+        status, body = await probes.get(HOST, number, "/readyz")
+        if status == 200:
             return None
         try:
-            return str(answer.json()["detail"])
-        except (ValueError, KeyError):
-            return answer.text[:200]
+            return str(json.loads(body)["detail"])
+        except (ValueError, KeyError, TypeError):
+            return body[:200] or f"/readyz answers {status}"
 
     async def run_once(self, launch: Launch, *, input: bytes | None = None, timeout: float = 120) -> str:
         """Run a step to its end as its user; its output. Raises RuntimeError."""
@@ -126,8 +123,10 @@ class Context:
         try:
             output, _ = await asyncio.wait_for(process.communicate(input), timeout)
         except TimeoutError:
-            process.kill()
             raise RuntimeError(f"{launch.argv[0]} was not done after {timeout:g} s") from None
+        finally:
+            if process.returncode is None:
+                process.kill()
         if process.returncode != 0:
             raise RuntimeError(f"{' '.join(launch.argv[:3])} failed: {output.decode(errors='replace')[-1500:]}")
         return output.decode(errors="replace")

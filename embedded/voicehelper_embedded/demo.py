@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import httpx
@@ -70,16 +71,15 @@ async def _ask(client: RouterClient, tenant: str, progress: Progress, *, cited: 
     conversation = await client.request("POST", "/api/v1/conversations", json={"title": "Demonstration"})
     answer, citations = "", []
     path = f"/api/v1/conversations/{conversation['id']}/messages"
-    async with client.stream(path, {"content": QUESTION}) as events:
-        async for event in events:
-            data = event.json()
-            if event.event == "delta":
-                answer += data["delta"]
-                progress.now(answer)
-            elif event.event == "citation":
-                citations.append(data)
-            elif event.event == "error":
-                raise Failure(f"{tenant}: {data.get('detail') or data}")
+    async for event in client.stream("POST", path, {"content": QUESTION}):
+        data = json.loads(event.data) if event.data else {}
+        if event.event == "delta":
+            answer += data["delta"]
+            progress.now(answer)
+        elif event.event == "citation":
+            citations.append(data)
+        elif event.event == "error":
+            raise Failure(f"{tenant}: {data.get('detail') or data}")
     progress.say(f"{tenant} asks: {QUESTION}")
     progress.say(f"  {answer.strip()}")
     for item in citations:

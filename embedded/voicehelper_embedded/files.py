@@ -26,9 +26,9 @@ def write(path: Path, text: str, *, mode: int = 0o600, owner: str | None = None)
     temporary.replace(path)
 
 
-def write_json(path: Path, value: Any, *, mode: int = 0o600, owner: str | None = None) -> None:
+def write_json(path: Path, value: Any, *, mode: int = 0o600, owner: str | None = None, sort: bool = True) -> None:
     """Replace ``path`` by ``value`` as JSON."""
-    write(path, json.dumps(value, indent=2, sort_keys=True, default=str) + "\n", mode=mode, owner=owner)
+    write(path, json.dumps(value, indent=2, sort_keys=sort, default=str) + "\n", mode=mode, owner=owner)
 
 
 def read_json(path: Path, default: Any) -> Any:

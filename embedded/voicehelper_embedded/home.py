@@ -94,14 +94,22 @@ class Home:
         """Make the folders with their owners and modes. Safe to run again."""
         from voicehelper_embedded import users
 
-        owner = users.ensure(self.user) if self.user else None
-        open_folders = (self.folder, self.folder / "data", self.run, self.releases, self.models, self.cache)
-        for folder in open_folders:  # cells' users pass through these to what is theirs
+        owner = users.ensure(self.user, self.tag) if self.user else None
+        modes = {  # cells' users pass through those that let others pass, to what is theirs
+            self.folder: 0o711,
+            self.folder / "data": 0o711,
+            self.run: 0o711,
+            self.objects: 0o711,
+            self.releases: 0o755,
+            self.models: 0o755,
+            self.cache: 0o755,
+            self.state: 0o700,
+            self.secrets: 0o700,
+            self.logs: 0o700,
+        }
+        for folder, mode in modes.items():
             folder.mkdir(parents=True, exist_ok=True)
-            folder.chmod(0o711 if folder not in (self.releases, self.models, self.cache) else 0o755)
-        for folder in (self.state, self.secrets, self.logs, self.objects):
-            folder.mkdir(parents=True, exist_ok=True)
-            folder.chmod(0o711 if folder == self.objects else 0o700)
+            folder.chmod(mode)
         if owner:
             for folder in (self.run, self.secrets, self.logs, self.objects, self.models):
                 os.chown(folder, owner.pw_uid, owner.pw_gid)

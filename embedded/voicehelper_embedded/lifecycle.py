@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import threading
 import time
@@ -59,7 +58,7 @@ def _await_components(home: Home, progress: Progress, problems: list[str]) -> No
     end = time.monotonic() + _READY_SECONDS
     begun = time.monotonic()
     while True:
-        described = client.components(home)
+        described = client.components(home, memory=False)
         if described is None:
             raise Failure(f"the supervisor ended: see {home.logs / 'supervisor.log'}")
         listed: list[dict[str, Any]] = described["components"]
@@ -124,19 +123,8 @@ def clean(home: Home) -> bool:
     if home.folder in _UNSAFE or not (home.folder / "state").is_dir():
         raise Failure(f"{home.folder} does not look like a platform's home: nothing was removed")
     client.stop(home)
-    platform = home.user
-    group = _gid(platform) if platform else None
     shutil.rmtree(home.folder)
-    if platform:
-        for account in pwd.getpwall():
-            if account.pw_gid == group and account.pw_name != platform and account.pw_name.startswith("vh-"):
-                users.remove(account.pw_name)
-        users.remove(platform)
+    if home.root:
+        for name in users.of_platform(home.tag):
+            users.remove(name)
     return True
-
-
-def _gid(name: str) -> int | None:
-    try:
-        return pwd.getpwnam(name).pw_gid
-    except KeyError:
-        return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ from voicehelper_embedded.context import DATABASE, HOST
 from voicehelper_embedded.supervisor.process import Launch
 
 CONNECTOR = "voicehelper"
+_CONNECTOR_SECONDS = 60
 
 
 class Connect(BaseComponent):
@@ -101,3 +103,8 @@ class Connect(BaseComponent):
             answer = await self._call("PUT", f"/connectors/{CONNECTOR}/config", json=config)
             if answer.status_code >= 300:
                 raise RuntimeError(f"Connect refused the connector: {answer.text[:500]}")
+        for _ in range(_CONNECTOR_SECONDS * 5):
+            if (await self.probe()) is None:
+                return
+            await asyncio.sleep(0.2)
+        raise RuntimeError("the connector does not run")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from voicehelper_embedded.components.base import BaseComponent
 from voicehelper_embedded.context import DATABASE, HOST
 from voicehelper_embedded.supervisor.process import Launch
@@ -51,4 +53,5 @@ class ControlPlane(BaseComponent):
             },
             "secrets_folder": context.home.secrets,
         }
-        return context.python("voicehelper_embedded.processes.control_plane", config=config, name=self.name)
+        launch = context.python("voicehelper_embedded.processes.control_plane", config=config, name=self.name)
+        return replace(launch, umask=0o007)  # cells share the folders of objects that the operator makes for them

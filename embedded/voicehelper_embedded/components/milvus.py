@@ -23,7 +23,7 @@ class Milvus(BaseComponent):
                 str(python), str(Path(python).with_name("milvus-lite")), "server",
                 "--data-dir", str(data / "db"), "--host", HOST, "--port", str(self.port),
             ],
-            environment={**self.context.release.environment(), "HOME": str(data)},
+            environment={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": str(data)},
             user=self.context.home.user,
             folder=data,
         )  # fmt: skip

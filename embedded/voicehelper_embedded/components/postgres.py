@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from pathlib import Path
 
 import asyncpg
+import psutil
 from voicehelper_core import embedded_store
 
 from voicehelper_embedded import files
@@ -44,6 +46,17 @@ host replication debezium {HOST}/32 scram-sha-256
 """
 
 
+def _forget_lock(data: Path) -> None:
+    """Remove the lock file of a server that is gone when another program has its pid by now (after a reboot)."""
+    lock = data / "postmaster.pid"
+    with contextlib.suppress(FileNotFoundError, ValueError, IndexError):
+        pid = int(lock.read_text().split()[0])
+        with contextlib.suppress(psutil.Error):
+            if psutil.Process(pid).name() == "postgres":
+                return
+        lock.unlink()
+
+
 class Postgres(BaseComponent):
     """The one Postgres server of the machine."""
 
@@ -54,6 +67,7 @@ class Postgres(BaseComponent):
         data = self.context.own_data(self.name)
         if not (data / "PG_VERSION").exists():
             await self._init(data)
+        _forget_lock(data)
         config = _SETTINGS.format(host=HOST, port=self.port)
         files.write(data / "voicehelper.conf", config, owner=self.context.home.user)
         files.write(data / "pg_hba.conf", _ACCESS, owner=self.context.home.user)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 
-import httpx
 from voicehelper_router import bootstrap, envoy
 from voicehelper_router.settings import BootstrapSettings
 
+from voicehelper_embedded import probes
 from voicehelper_embedded.components.base import BaseComponent
+from voicehelper_embedded.context import HOST
 from voicehelper_embedded.supervisor.process import Launch
 
 
@@ -43,9 +44,8 @@ class Router(BaseComponent):
         )
 
     async def probe(self) -> str | None:
-        async with httpx.AsyncClient(trust_env=False, timeout=3) as client:
-            admin = await client.get(self.context.url("router-admin") + "/ready")
-            if admin.status_code != 200:
-                return f"waits for routes and keys ({admin.text.strip().lower()})"
-            answer = await client.get(self.context.url("router") + "/healthz")
-        return None if answer.status_code == 200 else f"/healthz answers {answer.status_code}"
+        status, body = await probes.get(HOST, self.context.ports["router-admin"], "/ready")
+        if status != 200:
+            return f"waits for routes and keys ({body.strip().lower()})"
+        status, _ = await probes.get(HOST, self.port, "/healthz")
+        return None if status == 200 else f"/healthz answers {status}"

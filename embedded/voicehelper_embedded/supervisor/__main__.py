@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import logging
 import os
 import signal
 import sys
@@ -26,7 +27,7 @@ logger = log.get_logger(__name__)
 async def supervise(home: Home) -> None:
     """Keep everything running until SIGTERM or ``POST /stop``."""
     context = Context.load(home)
-    table = ProcessTable(home.state / "processes.json")
+    table = ProcessTable(home.folder)
     supervisor = Supervisor(table, home.logs)
     workloads = Workloads(context, supervisor)
     ending: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -40,16 +41,18 @@ async def supervise(home: Home) -> None:
     for component in components.all_of(context):
         supervisor.add(component)
     workloads.restore()
-    info = {"pid": os.getpid(), "release": context.release.id, "user": home.user}
-    app = server.create(supervisor, workloads, end, info)
-    api = await server.serve(app, server.listen(home))
+    info = {"pid": os.getpid(), "release": context.release.id, "user": home.user, "ports": dict(context.ports)}
+    api = server.Api(server.create(supervisor, workloads, end, info), server.listen(home))
+    await api.start()
+    rotating = asyncio.create_task(supervisor.rotate_logs(), name="logs")
     logger.info("supervising", home=str(home.folder))
     stop_processes = await ending
+    rotating.cancel()
     if stop_processes:
         await supervisor.stop()
     else:
         await supervisor.detach()
-    api.should_exit = True
+    await api.stop()
     home.socket.unlink(missing_ok=True)
 
 
@@ -57,6 +60,7 @@ def main() -> None:
     """Take the home's lock, or end at once when another supervisor holds it."""
     home = Home(Path(sys.argv[1]), os.geteuid() == 0)
     log.setup("supervisor", BaseAppSettings())
+    logging.getLogger("voicehelper_core.http").setLevel(logging.WARNING)  # it is asked several times a second
     lock = os.open(home.state / "supervisor.lock", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -10,15 +10,15 @@ import os
 import pwd
 import signal
 import subprocess
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 
-LOG_BYTES = 20 * 2**20
-_POLL_SECONDS = 0.05
+from voicehelper_embedded.supervisor.identity import MARK, Identity
+
+_KILL_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,25 +37,8 @@ class Launch:
     @property
     def digest(self) -> str:
         """Changes when the process has to be restarted."""
-        facts = [list(self.argv), sorted(self.environment.items()), self.user, sorted(self.files.items())]
+        facts = [list(self.argv), sorted(self.environment.items()), self.user, self.umask, sorted(self.files.items())]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """A pid alone may have been reused; with the start time it names one process."""
-
-    pid: int
-    created: float
-
-    def process(self) -> psutil.Process | None:
-        """The process while it lives (a zombie does not)."""
-        try:
-            found = psutil.Process(self.pid)
-            alive = abs(found.create_time() - self.created) < 0.05 and found.status() != psutil.STATUS_ZOMBIE
-        except psutil.Error:
-            return None
-        return found if alive else None
 
 
 class Process:
@@ -73,7 +56,25 @@ class Process:
         """Whether it runs; reaps it when it was our child and has ended."""
         if self._child is not None and self._child.poll() is not None:
             return False
-        return self.identity.process() is not None
+        return self.identity.alive()
+
+    async def ended(self, timeout: float | None = None) -> bool:
+        """Wait for its end, at most ``timeout`` seconds; whether it has ended."""
+        if not self.alive():
+            return True
+        descriptor = self.identity.descriptor()
+        if descriptor is None:
+            return True
+        loop, over = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(descriptor, over.set)
+        try:
+            await asyncio.wait_for(over.wait(), timeout)
+        except TimeoutError:
+            return False
+        finally:
+            loop.remove_reader(descriptor)
+            os.close(descriptor)
+        return not self.alive()
 
     def ending(self) -> str:
         """How it ended, for people."""
@@ -83,45 +84,36 @@ class Process:
         return f"it was ended by {signal.Signals(-code).name}" if code < 0 else f"it ended with exit code {code}"
 
     def rss(self) -> int:
-        """Resident bytes of it and its descendants."""
+        """Resident bytes of it and its descendants; what they share (as Postgres does) is counted once."""
         process = self.identity.process()
         if process is None:
             return 0
         total = 0
         with contextlib.suppress(psutil.Error):
-            for member in (process, *process.children(recursive=True)):
+            children = process.children(recursive=True)
+            for member in (process, *children):
                 with contextlib.suppress(psutil.Error):
-                    memory = member.memory_full_info() if len(process.children()) else member.memory_info()
-                    total += getattr(memory, "pss", 0) or memory.rss
+                    total += member.memory_full_info().pss if children else member.memory_info().rss
         return total
 
     async def stop(self) -> None:
         """End it gracefully, then by force; its descendants end with it."""
         root = self.identity.process()
-        family = [root, *root.children(recursive=True)] if root else []
-        if root:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, self._launch.stop_signal)
-            end = time.monotonic() + self._launch.stop_seconds
-            while self.alive() and time.monotonic() < end:  # noqa: ASYNC110
-                await asyncio.sleep(_POLL_SECONDS)
+        if root is None:
+            self.alive()  # reaps
+            return
+        family = [root, *root.children(recursive=True)]
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, self._launch.stop_signal)
+        await self.ended(self._launch.stop_seconds)
         for member in family:
             with contextlib.suppress(psutil.Error):
-                member.kill()
-        while self.alive():  # noqa: ASYNC110
-            await asyncio.sleep(_POLL_SECONDS)
+                member.kill()  # psutil compares start times: a reused pid is left alone
+        await self.ended(_KILL_SECONDS)
 
 
-def rotate(log: Path) -> None:
-    """Keep one older log once the current one is large."""
-    with contextlib.suppress(FileNotFoundError):
-        if log.stat().st_size > LOG_BYTES:
-            log.replace(log.with_suffix(".log.1"))
-
-
-def start(launch: Launch, log: Path) -> Process:
+def start(launch: Launch, log: Path, mark: str) -> Process:
     """Start it as its user in a session of its own. Raises OSError."""
-    rotate(log)
     account = pwd.getpwnam(launch.user) if launch.user else None
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
     try:
@@ -129,7 +121,7 @@ def start(launch: Launch, log: Path) -> Process:
             os.fchown(descriptor, -1, account.pw_gid)
         child = subprocess.Popen(
             list(launch.argv),
-            env=dict(launch.environment),
+            env={**launch.environment, MARK: mark},
             cwd=launch.folder,
             stdin=subprocess.DEVNULL,
             stdout=descriptor,
@@ -142,8 +134,4 @@ def start(launch: Launch, log: Path) -> Process:
         )
     finally:
         os.close(descriptor)
-    try:
-        created = psutil.Process(child.pid).create_time()
-    except psutil.Error:
-        created = 0.0  # it ended at once; nobody will be adopted by that
-    return Process(Identity(child.pid, created), launch, child)
+    return Process(Identity.of(child.pid), launch, child)

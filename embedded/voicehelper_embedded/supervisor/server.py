@@ -25,8 +25,8 @@ def create(supervisor: Supervisor, workloads: Workloads, end: Callable[[bool], N
     app = create_app("supervisor", version="1")
 
     @app.get("/components")
-    async def components() -> dict[str, Any]:
-        return {**info, "components": await asyncio.to_thread(supervisor.describe)}
+    async def components(memory: bool = True) -> dict[str, Any]:
+        return {**info, "components": await asyncio.to_thread(supervisor.describe, memory=memory)}
 
     @app.get("/workloads")
     async def listing() -> list[dict[str, Any]]:
@@ -90,13 +90,24 @@ def listen(home: Home) -> socket.socket:
     return server
 
 
-async def serve(app: FastAPI, listening: socket.socket) -> uvicorn.Server:
-    """Serve in the background; returns once started."""
-    config = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=2, ws="none"
-    )
-    server = _Server(config)
-    asyncio.create_task(server.serve(sockets=[listening]), name="api")  # noqa: RUF006
-    while not server.started:  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
-    return server
+class Api:
+    """Serves the API in the background."""
+
+    def __init__(self, app: FastAPI, listening: socket.socket) -> None:
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=2, ws="none"
+        )
+        self._server, self._listening = _Server(config), listening
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Returns once it answers."""
+        self._task = asyncio.create_task(self._server.serve(sockets=[self._listening]), name="api")
+        while not self._server.started:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+    async def stop(self) -> None:
+        """Returns once it has ended."""
+        self._server.should_exit = True
+        if self._task:
+            await asyncio.gather(self._task, return_exceptions=True)

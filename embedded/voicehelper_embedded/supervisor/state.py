@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from voicehelper_embedded.files import read_json, write_json
-from voicehelper_embedded.supervisor.process import Identity
+from voicehelper_embedded.supervisor.identity import Identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,21 +18,27 @@ class Known:
 
     identity: Identity
     digest: str
+    stop_signal: int = signal.SIGTERM
     restarts: int = 0
 
 
 class ProcessTable:
-    """``state/processes.json``."""
+    """``state/processes.json`` of a home, in order of start."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        raw: dict[str, dict[str, Any]] = read_json(path, {})
+    def __init__(self, home: Path) -> None:
+        self.home, self._path = home, home / "state" / "processes.json"
+        raw: dict[str, dict[str, Any]] = read_json(self._path, {})
         self._known = {
-            name: Known(Identity(int(item["pid"]), float(item["created"])), str(item["digest"]), int(item["restarts"]))
+            name: Known(
+                Identity(int(item["pid"]), str(item["created"])),
+                str(item["digest"]),
+                int(item["stop_signal"]),
+                int(item["restarts"]),
+            )
             for name, item in raw.items()
         }
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[tuple[str, Known]]:
         return iter(dict(self._known).items())
 
     def get(self, name: str) -> Known | None:
@@ -38,7 +46,8 @@ class ProcessTable:
         return self._known.get(name)
 
     def put(self, name: str, known: Known) -> None:
-        """Remember a start."""
+        """Remember a start; the latest one is last."""
+        self._known.pop(name, None)
         self._known[name] = known
         self._write()
 
@@ -55,8 +64,10 @@ class ProcessTable:
                     "pid": known.identity.pid,
                     "created": known.identity.created,
                     "digest": known.digest,
+                    "stop_signal": int(known.stop_signal),
                     "restarts": known.restarts,
                 }
                 for name, known in self._known.items()
             },
+            sort=False,
         )

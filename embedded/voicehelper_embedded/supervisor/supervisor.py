@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from voicehelper_core.log import get_logger
 
+from voicehelper_embedded.supervisor import identity, logfiles
 from voicehelper_embedded.supervisor.process import Launch, Process
 from voicehelper_embedded.supervisor.state import ProcessTable
 from voicehelper_embedded.supervisor.unit import Component, Unit
 
 log = get_logger(__name__)
+_ROTATE_SECONDS = 60
 
 
 class Supervisor:
@@ -57,34 +59,43 @@ class Supervisor:
     async def stop(self) -> None:
         """Stop everything, dependants first, and what an earlier supervisor left behind."""
         await self.detach()
-        levels = _levels(self.units)
-        for level in reversed(levels):
+        for level in reversed(levels(self.units)):
             await asyncio.gather(*(self.units[name].stop() for name in level))
         for name, known in self.table:
             with contextlib.suppress(OSError):
-                await Process(known.identity, Launch([], {})).stop()
+                await Process(known.identity, Launch([], {}, stop_signal=known.stop_signal)).stop()
             self.table.remove(name)
+        for _, stray in identity.marked(self.table.home):
+            await Process(stray, Launch([], {})).stop()
 
-    def describe(self, names: Iterable[str] | None = None) -> list[dict[str, Any]]:
+    async def rotate_logs(self) -> None:
+        """Keep the logs small, for as long as the supervisor lives."""
+        while True:
+            for log_file in self._logs.glob("*.log"):
+                with contextlib.suppress(OSError):
+                    await asyncio.to_thread(logfiles.rotate, log_file)
+            await asyncio.sleep(_ROTATE_SECONDS)
+
+    def describe(self, names: Iterable[str] | None = None, *, memory: bool = True) -> list[dict[str, Any]]:
         """State of every component, in order of start."""
-        return [_describe(self.units[name]) for name in (names if names is not None else self.units)]
+        return [_describe(self.units[name], memory) for name in (list(self.units) if names is None else names)]
 
 
-def _describe(unit: Unit) -> dict[str, Any]:
+def _describe(unit: Unit, memory: bool) -> dict[str, Any]:
     process = unit.process if unit.process and unit.process.alive() else None
     return {
         "name": unit.component.name,
         "pid": process.pid if process else None,
         "state": unit.state.state,
         "port": getattr(unit.component, "port", None),
-        "rss_bytes": process.rss() if process else 0,
+        "rss_bytes": process.rss() if process and memory else 0,
         "restarts": unit.state.restarts,
         "message": unit.state.message,
         "ready_after_seconds": unit.state.ready_after,
     }
 
 
-def _levels(units: dict[str, Unit]) -> list[list[str]]:
+def levels(units: Mapping[str, Unit]) -> list[list[str]]:
     """Names by depth of requirement: level n requires something of level n-1."""
     depth: dict[str, int] = {}
 
@@ -93,9 +104,9 @@ def _levels(units: dict[str, Unit]) -> list[list[str]]:
             depth[name] = 1 + max((of(item) for item in units[name].component.requires if item in units), default=-1)
         return depth[name]
 
-    levels: list[list[str]] = []
+    found: list[list[str]] = []
     for name in units:
-        while len(levels) <= of(name):
-            levels.append([])
-        levels[of(name)].append(name)
-    return levels
+        while len(found) <= of(name):
+            found.append([])
+        found[of(name)].append(name)
+    return found

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from voicehelper_core.log import get_logger
 
+from voicehelper_embedded.supervisor import identity
 from voicehelper_embedded.supervisor.process import Launch, Process, start
 from voicehelper_embedded.supervisor.state import Known, ProcessTable
 
@@ -18,8 +19,8 @@ log = get_logger(__name__)
 BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _STABLE_SECONDS = 30.0
 _PROBE_STARTING = 0.15
-_PROBE_READY = 2.0
-_FAILURES_UNTIL_RESTART = 15  # of the probe, 2 s apart: what does not answer for half a minute is started again
+_PROBE_READY = 3.0
+_FAILURES_UNTIL_RESTART = 10  # of the probe, 3 s apart: what does not answer for half a minute is started again
 
 
 class Component(Protocol):
@@ -42,6 +43,11 @@ class Component(Protocol):
         ...
 
 
+def backoff(failures: int) -> float:
+    """Seconds to wait after so many failures in a row, the first of which is 1."""
+    return BACKOFF_SECONDS[min(max(failures, 1), len(BACKOFF_SECONDS)) - 1]
+
+
 @dataclass(slots=True)
 class State:
     """What ``status`` shows of a component."""
@@ -62,7 +68,11 @@ class Unit:
         self.ready = asyncio.Event()
         self.process: Process | None = None
         self._changed = asyncio.Event()
-        self._stopping = False
+
+    @property
+    def mark(self) -> str:
+        """What its process carries in its environment."""
+        return f"{self._table.home}:{self.component.name}"
 
     def refresh(self) -> None:
         """Prepare anew now and restart the process when that gave something else."""
@@ -80,13 +90,13 @@ class Unit:
                 self._changed.clear()
                 await self._bring_up(begun)
                 ended = await self._watch()
-            except (OSError, RuntimeError, TimeoutError, KeyError, ValueError) as error:
-                ended = f"{error}"
+            except Exception as error:  # whatever keeps a component down, the next try may find it gone
+                ended = f"{error}" or type(error).__name__
             self.ready.clear()
             if self._changed.is_set() and (self.process is None or self.process.alive()):
                 continue
-            failures = 0 if time.monotonic() - started > _STABLE_SECONDS else failures + 1
-            pause = BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)]
+            failures = 1 if time.monotonic() - started > _STABLE_SECONDS else failures + 1
+            pause = backoff(failures)
             self.state.state, self.state.message = "backoff", f"{ended}; starts again in {pause:g} s"
             self.state.restarts += 1
             log.warning("component ended", component=self.component.name, why=ended, restarts=self.state.restarts)
@@ -96,7 +106,7 @@ class Unit:
     async def _bring_up(self, begun: float) -> None:
         self.state.state, self.state.message = "starting", "prepares its files"
         launch = await self.component.prepare()
-        self.process = await self._adopted(launch) or self._start(launch)
+        self.process = await self._adopted(launch) or await self._start(launch)
         self.state.message = "starts"
         end = time.monotonic() + self.component.start_seconds
         while (missing := await self._probe()) is not None:
@@ -106,7 +116,8 @@ class Unit:
                 await self.process.stop()
                 raise TimeoutError(f"not ready after {self.component.start_seconds:g} s: {missing}")
             self.state.message = missing
-            await asyncio.sleep(_PROBE_STARTING)
+            await self.process.ended(_PROBE_STARTING)
+        self.state.message = "is set up"
         await self.component.setup()
         self.state.state, self.state.message = "ready", ""
         self.state.ready_after = round(time.monotonic() - begun, 1)
@@ -114,20 +125,27 @@ class Unit:
 
     async def _adopted(self, launch: Launch) -> Process | None:
         known = self._table.get(self.component.name)
-        if known is None or known.identity.process() is None:
+        if known is None or not known.identity.alive():
             return None
         self.state.restarts = max(self.state.restarts, known.restarts)
         own = self.process if self.process and self.process.identity == known.identity else None
         process = own or Process(known.identity, launch)
         if known.digest == launch.digest:
+            log.info("component adopted", component=self.component.name, pid=process.pid)
             return process
         self.state.message = "stops, to start with a new configuration"
         await process.stop()
         return None
 
-    def _start(self, launch: Launch) -> Process:
-        process = start(launch, self.log_file)
-        self._table.put(self.component.name, Known(process.identity, launch.digest, self.state.restarts))
+    async def _start(self, launch: Launch) -> Process:
+        for name, stray in identity.marked(self._table.home):  # started by a supervisor that was killed right then
+            if name == self.component.name:
+                await Process(stray, launch).stop()
+        process = start(launch, self.log_file, self.mark)
+        self._table.put(
+            self.component.name, Known(process.identity, launch.digest, launch.stop_signal, self.state.restarts)
+        )
+        log.info("component started", component=self.component.name, pid=process.pid, restarts=self.state.restarts)
         return process
 
     async def _probe(self) -> str | None:
@@ -139,31 +157,37 @@ class Unit:
     async def _watch(self) -> str:
         """Until the process ends, stops answering or has to change; says why."""
         assert self.process is not None
-        failures, probed = 0, time.monotonic()
-        while self.process.alive():
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), 0.2)
-                return "its configuration changed"
-            if time.monotonic() - probed < _PROBE_READY:
-                continue
-            missing, probed = await self._probe(), time.monotonic()
-            failures = failures + 1 if missing else 0
-            self.state.state = "degraded" if missing else "ready"
-            self.state.message = missing or ""
-            if failures >= _FAILURES_UNTIL_RESTART:
-                await self.process.stop()
-                return f"it did not answer: {missing}"
-        return self.process.ending()
+        failures = 0
+        ended = asyncio.create_task(self.process.ended())
+        changed = asyncio.create_task(self._changed.wait())
+        try:
+            while True:
+                await asyncio.wait({ended, changed}, timeout=_PROBE_READY, return_when=asyncio.FIRST_COMPLETED)
+                if ended.done():
+                    return self.process.ending()
+                if changed.done():
+                    return "its configuration changed"
+                missing = await self._probe()
+                failures = failures + 1 if missing else 0
+                self.state.state = "degraded" if missing else "ready"
+                self.state.message = missing or ""
+                if failures >= _FAILURES_UNTIL_RESTART:
+                    await self.process.stop()
+                    return f"it did not answer: {missing}"
+        finally:
+            for task in (ended, changed):
+                task.cancel()
 
     async def stop(self) -> None:
         """End the process and forget it."""
         known = self._table.get(self.component.name)
         process = self.process
-        if process is None and known is not None and known.identity.process() is not None:
-            process = Process(known.identity, Launch([], {}))
+        if process is None and known is not None and known.identity.alive():
+            process = Process(known.identity, Launch([], {}, stop_signal=known.stop_signal))
         if process is not None:
             self.state.state, self.state.message = "stopping", ""
             await process.stop()
         self.process = None
+        self.ready.clear()
         self._table.remove(self.component.name)
         self.state.state = "stopped"

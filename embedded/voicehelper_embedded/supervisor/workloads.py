@@ -8,6 +8,7 @@ import pwd
 import shutil
 import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -44,8 +45,8 @@ class Run(Workload):
 class CellComponent:
     """A cell's process as the supervisor sees it."""
 
-    requires: tuple[str, ...] = ()
-    start_seconds = 60.0
+    requires: tuple[str, ...] = ("postgres", "kafka", "milvus", "inference")
+    start_seconds = 90.0
 
     def __init__(self, context: Context, name: str, workload: Workload, http: int, grpc: int) -> None:
         self.name, self._context, self.workload = name, context, workload
@@ -54,11 +55,15 @@ class CellComponent:
     async def prepare(self) -> Launch:
         cell_id = self.workload.cell_id
         user = owner(self._context, cell_id)
-        config = {**self.workload.config, "http_port": self.port, "grpc_port": self.grpc}
-        await asyncio.to_thread(_own_objects, self._context, cell_id, user)
-        return launch(
-            self._context, place=f"cells/{cell_id}", workload=self.workload, command="serve", config=config, user=user
-        )
+        folder = cell_folder(self._context, cell_id, user)
+        config = {
+            "jwks_cache_file": str(folder / "jwks.json"),
+            **self.workload.config,
+            "http_port": self.port,
+            "grpc_port": self.grpc,
+        }
+        await asyncio.to_thread(_share_objects, self._context, cell_id, user)
+        return launch(self._context, workload=self.workload, command="serve", config=config, user=user)
 
     async def probe(self) -> str | None:
         return await self._context.http_ready(self.port)
@@ -68,38 +73,56 @@ class CellComponent:
 
 
 def owner(context: Context, cell_id: str) -> str | None:
-    """The cell's operating-system user, in the platform's group so that the operator can remove its objects."""
+    """The cell's operating-system user; None without root."""
     if context.home.user is None:
         return None
-    return users.ensure(names.os_user(cell_id), group=context.home.user).pw_name
+    return users.ensure(names.os_user(cell_id), context.home.tag).pw_name
 
 
-def _own_objects(context: Context, cell_id: str, user: str | None) -> None:
-    folder = context.home.objects / cell_id
-    folder.mkdir(parents=True, exist_ok=True)
-    if user is None:
+def _share_objects(context: Context, cell_id: str, group: str | None) -> None:
+    """Let the operator (owner) and the cell (group) into the cell's folder, and nobody else.
+
+    The folder's own mode keeps others out; within it what the cell makes is open (its umask is 0), so that the operator
+    can remove it, and what the operator makes is open to the group. Without ``group`` all becomes the operator's.
+    """
+    folder, platform = context.home.objects / cell_id, context.home.user
+    if group:
+        folder.mkdir(parents=True, exist_ok=True)
+    if platform is None or not folder.is_dir():
         return
-    account = pwd.getpwnam(user)
-    for path in (folder, *folder.rglob("*")):
+    account, gid = pwd.getpwnam(platform), pwd.getpwnam(group or platform).pw_gid
+    os.chown(folder, account.pw_uid, gid)
+    folder.chmod(0o2770)
+    for path in folder.rglob("*"):
         if path.is_symlink():
             continue
-        os.chown(path, account.pw_uid, account.pw_gid)
-        path.chmod(0o2770 if path.is_dir() else 0o660)
+        os.chown(path, -1 if group else account.pw_uid, gid, follow_symlinks=False)
+        path.chmod(0o2777 if path.is_dir() else 0o666)
+
+
+def cell_folder(context: Context, cell_id: str, user: str | None) -> Path:
+    """The cell's own folder for run-time files."""
+    folder = context.home.run / "cells" / cell_id
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.parent.chmod(0o711)
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o700)
+    if user:
+        account = pwd.getpwnam(user)
+        os.chown(folder, account.pw_uid, account.pw_gid)
+    return folder
 
 
 def launch(
     context: Context,
     *,
-    place: str,
     workload: Workload,
     command: str,
     config: Mapping[str, Any],
     user: str | None,
 ) -> Launch:
     """The command line of a module of a release, with its configuration in a file that only its user reads."""
-    path = context.home.run / f"{place}.{command}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.parent.chmod(0o711)
+    path = cell_folder(context, workload.cell_id, user) / f"{command}.json"
     files.write_json(path, dict(config), owner=user)
     release = context.home.releases / workload.release
     if not release.is_dir():
@@ -114,7 +137,7 @@ def launch(
             **context.fault_environment(),
         },
         user=user,
-        umask=0o007,
+        umask=0o000 if user else 0o077,
         files={"config": path.read_text()},
     )
 
@@ -181,9 +204,8 @@ class Workloads:
             self._save()
             cell_id = name.removeprefix("cell-")
             shutil.rmtree(self._context.home.run / "cells" / cell_id, ignore_errors=True)
-            for path in (self._context.home.run / "cells").glob(f"{cell_id}.*.json"):
-                path.unlink(missing_ok=True)
             if self._context.home.user:
+                await asyncio.to_thread(_share_objects, self._context, cell_id, None)
                 await asyncio.to_thread(users.remove, names.os_user(cell_id))
 
     async def run(self, name: str, step: Run) -> dict[str, Any]:
@@ -192,7 +214,6 @@ class Workloads:
         user = owner(self._context, step.cell_id)
         what = launch(
             self._context,
-            place=f"cells/{step.cell_id}",
             workload=step,
             command=step.command,
             config=step.config,
