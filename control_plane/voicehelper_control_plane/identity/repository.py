@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import asyncpg
 from voicehelper_core.errors import Conflict, NotFound
@@ -82,14 +82,23 @@ async def add(
     return user_id
 
 
-async def change(connection: asyncpg.Connection, user_id: uuid.UUID, **values: Any) -> None:
-    """Set the given columns of a user."""
-    for column, value in values.items():
-        await connection.execute(
-            f"UPDATE identity.users SET {column} = $2, updated_at = now() WHERE id = $1",  # noqa: S608 - our names
-            user_id,
-            value,
-        )
+async def change(
+    connection: asyncpg.Connection,
+    user_id: uuid.UUID,
+    *,
+    display_name: str | None,
+    password_hash: str | None,
+    status: str | None,
+) -> None:
+    """Set what is given; None stays as it is."""
+    await connection.execute(
+        "UPDATE identity.users SET display_name = COALESCE($2, display_name),"
+        " password_hash = COALESCE($3, password_hash), status = COALESCE($4, status), updated_at = now() WHERE id = $1",
+        user_id,
+        display_name,
+        password_hash,
+        status,
+    )
 
 
 async def count(connection: Connection, tenant_id: str) -> int:

@@ -82,14 +82,14 @@ class UserService:
                 who.require_admin_of(row["tenant_id"])
             if own and body.status == "disabled":
                 raise Unprocessable("nobody can disable themselves: ask another admin")
-            values = {"display_name": body.display_name, "password_hash": hashed, "status": body.status}
-            changed = {name: value for name, value in values.items() if value is not None}
-            await repository.change(connection, row["id"], **changed)
+            await repository.change(
+                connection, row["id"], display_name=body.display_name, password_hash=hashed, status=body.status
+            )
             if hashed or body.status == "disabled":
                 await repository.revoke_user(connection, row["id"])
             await audit.record(
                 connection, who, "user.update", f"user/{row['id']}", tenant_id=row["tenant_id"],
-                fields=sorted("password" if name == "password_hash" else name for name in changed),
+                fields=sorted(body.model_fields_set),
             )  # fmt: skip
             return shown(await repository.by_id(connection, user_id, _scope(who)))
 

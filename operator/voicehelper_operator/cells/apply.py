@@ -1,0 +1,161 @@
+"""The effects of a cell's plan. Each is idempotent; dying in one means running it again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from voicehelper_core import faults, names
+from voicehelper_core.errors import Unavailable
+from voicehelper_core.ports import ResourceStore
+from voicehelper_crds import Cell
+
+from voicehelper_operator.cells.observe import Observation
+from voicehelper_operator.cells.plan import FINALIZER, Step
+from voicehelper_operator.settings import OperatorSettings
+from voicehelper_operator.slices.credentials import CellCredentials
+from voicehelper_operator.slices.interface import CellRef, Slice
+from voicehelper_operator.workloads.interface import StepFailed, WorkloadRuntime, WorkloadSpec, WorkloadState
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of the steps. ``problems`` holds a message by store; empty means that the slice is there."""
+
+    problems: dict[str, str] = field(default_factory=dict)
+    made: list[str] = field(default_factory=list)
+    slices_done: bool = False
+    release: str | None = None
+    schema_revision: str | None = None
+    migration_problem: str | None = None
+    workload: WorkloadState | None = None
+    workload_problem: str | None = None
+    hibernating: bool = False
+    waiting: str | None = None
+    released: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CellApplier:
+    """Runs steps against the stores and the runtime."""
+
+    settings: OperatorSettings
+    store: ResourceStore
+    slices: Sequence[Slice]
+    credentials: CellCredentials
+    runtime: WorkloadRuntime
+
+    async def run(self, seen: Observation, steps: Sequence[Step]) -> Outcome:
+        """All steps, until one cannot be done yet."""
+        outcome = Outcome(
+            release=seen.cell.status.release,
+            schema_revision=seen.cell.status.schema_revision,
+            workload=seen.workload,
+        )
+        for step in steps:
+            if not await self._step(seen, step, outcome):
+                break
+        return outcome
+
+    async def _step(self, seen: Observation, step: Step, outcome: Outcome) -> bool:
+        match step:
+            case "slices":
+                await self._slices(seen.ref, outcome)
+                return not outcome.problems
+            case "migrate":
+                return await self._migrate(seen, outcome)
+            case "workload":
+                return await self._workload(seen, outcome)
+            case "hibernate":
+                await self.runtime.remove(seen.ref.cell_id)
+                outcome.workload, outcome.hibernating = None, True
+            case "await-tenants":
+                outcome.waiting = f"{seen.tenants} tenants are placed here: delete or move them first"
+                return False
+            case "remove-workload":
+                await self.runtime.remove(seen.ref.cell_id)
+            case "archive-slices":
+                await asyncio.gather(*(item.archive(seen.ref) for item in self.slices))
+            case "remove-slices":
+                await faults.point("operator.cell.remove")
+                await asyncio.gather(*(item.remove(seen.ref) for item in self.slices))
+                await self.credentials.remove(seen.ref.cell_id)
+            case "release":
+                await self._release(seen.cell)
+                outcome.released = True
+            case "refuse":
+                return False
+        return True
+
+    async def _release(self, cell: Cell) -> None:
+        left = [item for item in cell.metadata.finalizers if item != FINALIZER]
+        await self.store.set_finalizers(Cell, cell.metadata.name, left)
+
+    async def _slices(self, ref: CellRef, outcome: Outcome) -> None:
+        results = await asyncio.gather(*(self._slice(item, ref) for item in self.slices))
+        for item, (made, problem) in zip(self.slices, results, strict=True):
+            outcome.made += made
+            if problem:
+                outcome.problems[item.store] = problem
+            else:
+                outcome.problems.pop(item.store, None)
+        outcome.slices_done = not outcome.problems
+
+    async def _slice(self, item: Slice, ref: CellRef) -> tuple[list[str], str | None]:
+        try:
+            made = await item.ensure(ref)
+            return made, await item.verify(ref)
+        except Exception as error:  # each client raises its own; the others go on, and this one is tried again
+            return [], f"{type(error).__name__}: {error}"[:500]
+
+    async def _migrate(self, seen: Observation, outcome: Outcome) -> bool:
+        config = {"cell_id": seen.ref.cell_id, "postgres_dsn": await self._dsn(seen.ref.cell_id, migrator=True)}
+        try:
+            output = await self.runtime.run_once(WorkloadSpec(seen.ref.cell_id, seen.release, config), "migrate")
+            revision = json.loads(output.strip().splitlines()[-1])["schema_revision"]
+        except (StepFailed, Unavailable, ValueError, IndexError, KeyError) as error:
+            outcome.migration_problem = str(error)[:1000]
+            return False
+        await faults.point("operator.cell.migrated")
+        outcome.release, outcome.schema_revision = seen.release, str(revision)
+        return True
+
+    async def _workload(self, seen: Observation, outcome: Outcome) -> bool:
+        spec = WorkloadSpec(seen.ref.cell_id, seen.release, await self._config(seen))
+        try:
+            outcome.workload = await self.runtime.ensure(spec)
+        except Unavailable as error:
+            outcome.workload_problem = error.detail
+            return False
+        return outcome.workload.ready
+
+    async def _config(self, seen: Observation) -> dict[str, Any]:
+        settings, cell_id = self.settings, seen.ref.cell_id
+        return {
+            "environment": settings.environment,
+            "region": seen.cell.spec.region,
+            "cell_id": cell_id,
+            "release": seen.release,
+            "postgres_dsn": await self._dsn(cell_id),
+            "postgres_pool_size": seen.ref.postgres_connections,
+            "kafka_bootstrap": settings.kafka_bootstrap,
+            "kafka_user": names.kafka_user(cell_id),
+            "kafka_password": (await self.credentials.of(cell_id))["kafka_password"],
+            "milvus_uri": settings.milvus_uri,
+            "objects_root": settings.objects_root,
+            "inference_address": settings.inference_address,
+            "identity_address": settings.identity_address,
+            "analytics_address": settings.analytics_address,
+            "jwks_url": settings.jwks_url,
+            **settings.cell_settings,
+        }
+
+    async def _dsn(self, cell_id: str, *, migrator: bool = False) -> str:
+        role = names.migrator_role(cell_id) if migrator else names.login_role(cell_id)
+        secret = await self.credentials.of(cell_id)
+        password = secret["migrator_password" if migrator else "postgres_password"]
+        place = f"{self.settings.postgres_host}:{self.settings.postgres_port}/{self.settings.postgres_database}"
+        return f"postgresql://{role}:{password}@{place}"

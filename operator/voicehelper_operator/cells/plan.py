@@ -1,0 +1,66 @@
+"""What to do about a cell. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from voicehelper_operator.cells.observe import Observation
+
+FINALIZER = "voicehelper.io/cell"
+Step = Literal[
+    "refuse", "identify", "finalizer", "slices", "migrate", "workload", "hibernate", "await-tenants",
+    "remove-workload", "archive-slices", "remove-slices", "release",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Steps in order. ``refusal`` is a reason and a message."""
+
+    steps: tuple[Step, ...]
+    refusal: tuple[str, str] | None = None
+
+
+def plan(seen: Observation) -> Plan:
+    """The steps that bring the cell to its spec; all of them may be run at any time."""
+    cell = seen.cell
+    if cell.metadata.deletion_timestamp is not None:
+        return _deletion(seen)
+    first: tuple[Step, ...] = ()
+    if cell.status.cell_id is None:
+        first += ("identify",)
+    if FINALIZER not in cell.metadata.finalizers:
+        first += ("finalizer",)
+    if seen.connections is None:
+        message = f"there is no CellClass '{cell.spec.class_ref}': apply it, or change spec.classRef"
+        return Plan((*first, "refuse"), ("ClassNotFound", message))
+    if cell.spec.topology != "compact":
+        message = "this version runs cells with spec.topology 'compact' only"
+        return Plan((*first, "refuse"), ("TopologyNotSupported", message))
+    stores = cell.spec.stores
+    own = [name for name in ("postgres", "kafka", "milvus", "objects") if getattr(stores, name) == "own"]
+    if own:
+        message = f"this version runs cells on the shared servers only (spec.stores: {', '.join(own)})"
+        return Plan((*first, "refuse"), ("StoresNotSupported", message))
+    if cell.spec.hibernate:
+        return Plan((*first, "slices", "hibernate"))
+    migrated = cell.status.release == seen.release and cell.status.schema_revision is not None
+    return Plan((*first, "slices", *(() if migrated else ("migrate", "slices")), "workload"))
+
+
+def _deletion(seen: Observation) -> Plan:
+    cell = seen.cell
+    if FINALIZER not in cell.metadata.finalizers:
+        return Plan(())
+    if cell.status.cell_id is None:
+        return Plan(("release",))
+    if seen.tenants:
+        return Plan(("await-tenants",))
+    match cell.spec.deletion.policy:
+        case "Delete":
+            return Plan(("remove-workload", "remove-slices", "release"))
+        case "Archive":
+            return Plan(("remove-workload", "archive-slices", "release"))
+        case _:
+            return Plan(("remove-workload", "release"))

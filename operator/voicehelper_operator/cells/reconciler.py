@@ -1,0 +1,87 @@
+"""Ties observe, plan, apply and status together for a cell."""
+
+from __future__ import annotations
+
+from voicehelper_core import faults, names
+from voicehelper_core.ports import EventRecorder
+from voicehelper_crds import Cell
+
+from voicehelper_operator.cells import status as reporting
+from voicehelper_operator.cells.apply import CellApplier, Outcome
+from voicehelper_operator.cells.observe import Observation, observe
+from voicehelper_operator.cells.plan import FINALIZER, plan
+from voicehelper_operator.engine import metrics
+from voicehelper_operator.engine.conditions import holds
+from voicehelper_operator.engine.loop import Result
+
+_SOON = 0.3
+_RETRY = 3.0
+
+
+class CellReconciler:
+    """One cell at a time, from its name."""
+
+    kind = "Cell"
+
+    def __init__(self, applier: CellApplier, events: EventRecorder) -> None:
+        self._applier, self._events = applier, events
+
+    async def reconcile(self, name: str) -> Result:
+        """Raises errors.NotFound when the cell is gone."""
+        seen = await self._observe(name)
+        planned = plan(seen)
+        if "finalizer" in planned.steps:
+            finalizers = [*seen.cell.metadata.finalizers, FINALIZER]
+            await self._applier.store.set_finalizers(Cell, name, finalizers)
+            return Result(0)
+        if "identify" in planned.steps:
+            await self._identify(seen.cell)
+            return Result(0)
+        outcome = await self._applier.run(seen, planned.steps)
+        if outcome.released:
+            await self._events.record(seen.cell, "Removed", f"by deletion policy {seen.cell.spec.deletion.policy}")
+            return Result()
+        await self._repairs(seen, outcome)
+        new = reporting.status(seen, planned, outcome, self._applier.slices)
+        await self._report(seen, new)
+        if outcome.problems or outcome.migration_problem or outcome.workload_problem:
+            return Result(_RETRY)
+        waiting = outcome.workload is not None and not outcome.workload.ready
+        return Result(_SOON if waiting or outcome.waiting else None)
+
+    async def _observe(self, name: str) -> Observation:
+        applier = self._applier
+        return await observe(applier.store, applier.runtime, name, applier.settings.release)
+
+    async def _identify(self, cell: Cell) -> None:
+        """The id is in the status before anything is made with it."""
+        new = cell.status.model_copy(update={"cell_id": names.new_id()})
+        version = cell.metadata.resource_version
+        await self._applier.store.update_status(Cell, cell.metadata.name, new, resource_version=version)
+        await faults.point("operator.cell.identified")
+
+    async def _repairs(self, seen: Observation, outcome: Outcome) -> None:
+        """What had been there and was made again is an event; the first making is not."""
+        conditions, generation = seen.cell.status.conditions, seen.cell.metadata.generation
+        if outcome.made and holds(conditions, "Ready") and seen.cell.status.observed_generation == generation:
+            metrics.REPAIRS.labels(self.kind).inc(len(outcome.made))
+            await self._events.record(
+                seen.cell, "DriftRepaired", f"made again: {', '.join(outcome.made)}", warning=True
+            )
+        before = seen.cell.status.workloads[0].restarts if seen.cell.status.workloads else None
+        if outcome.workload is not None and before is not None and outcome.workload.restarts > before:
+            await self._events.record(
+                seen.cell, "WorkloadRestarted", f"it has been started again ({outcome.workload.message or 'it ended'})",
+                warning=True,
+            )  # fmt: skip
+
+    async def _report(self, seen: Observation, new: object) -> None:
+        if new == seen.cell.status:
+            return
+        updated = await self._applier.store.update_status(Cell, seen.cell.metadata.name, new)
+        metrics.STATUS_WRITES.labels(self.kind).inc()
+        was, now = holds(seen.cell.status.conditions, "Ready"), holds(updated.status.conditions, "Ready")
+        if was is not now:
+            condition = next(item for item in updated.status.conditions if item.type == "Ready")
+            text = f"{condition.reason}: {condition.message}" if condition.message else condition.reason
+            await self._events.record(updated, "Ready" if now else "NotReady", text, warning=not now)

@@ -1,0 +1,112 @@
+"""What to report of a cell. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from voicehelper_crds import CellStatus
+from voicehelper_crds.models import Endpoints, SliceStatus, WorkloadStatus
+
+from voicehelper_operator.cells.apply import Outcome
+from voicehelper_operator.cells.observe import Observation
+from voicehelper_operator.cells.plan import Plan
+from voicehelper_operator.engine.conditions import Judgement, holds, merged, no, yes
+from voicehelper_operator.slices.interface import Slice
+from voicehelper_operator.workloads.interface import workload_name
+
+
+def judge(seen: Observation, planned: Plan, outcome: Outcome, slices: Sequence[Slice]) -> list[Judgement]:
+    """The conditions, each with what to do when it does not hold."""
+    if planned.refusal:
+        reason, message = planned.refusal
+        return [no("Accepted", reason, message), no("Ready", reason, message)]
+    judgements = [yes("Accepted", "Valid"), *_slices(outcome, slices), _migrated(seen, outcome)]
+    judgements.append(_workload(outcome))
+    broken = next((item for item in judgements if item.status != "True" and item.type != "StoreIsolated"), None)
+    if seen.cell.metadata.deletion_timestamp is not None:
+        judgements = [no("Ready", "Deleting", outcome.waiting or "the cell is being removed")]
+    elif broken:
+        judgements.append(no("Ready", broken.reason, broken.message))
+    else:
+        judgements.append(yes("Ready", "AllUp"))
+    return judgements
+
+
+def _slices(outcome: Outcome, slices: Sequence[Slice]) -> list[Judgement]:
+    open_doors = [item.store for item in slices if not item.isolated]
+    isolated = yes("StoreIsolated", "Isolated")
+    if open_doors:
+        message = (
+            f"{', '.join(open_doors)} and ClickHouse have no users of their own in the embedded edition:"
+            " the services keep cells apart there"
+        )
+        isolated = no("StoreIsolated", "EmbeddedStores", message)
+    if outcome.problems:
+        message = "; ".join(f"{store}: {problem}" for store, problem in outcome.problems.items())
+        return [no("SlicesReady", "SliceFailed", message), isolated]
+    ready = yes("SlicesReady", "AllThere") if outcome.slices_done else no("SlicesReady", "Pending", "not looked at yet")
+    return [ready, isolated]
+
+
+def _migrated(seen: Observation, outcome: Outcome) -> Judgement:
+    if outcome.migration_problem:
+        return no("Migrated", "MigrationFailed", outcome.migration_problem)
+    if outcome.schema_revision is None or outcome.release != seen.release:
+        return no("Migrated", "Pending", f"the schemas wait for release {seen.release}")
+    return yes("Migrated", "UpToDate", outcome.schema_revision)
+
+
+def _workload(outcome: Outcome) -> Judgement:
+    if outcome.hibernating:
+        return no("WorkloadReady", "Hibernating", "spec.hibernate is true: set it to false to wake the cell")
+    if outcome.workload_problem:
+        return no("WorkloadReady", "RuntimeUnavailable", outcome.workload_problem)
+    if outcome.workload is None:
+        return no("WorkloadReady", "Pending", "the workload has not been started yet")
+    if not outcome.workload.ready:
+        return no("WorkloadReady", "NotReady", outcome.workload.message or outcome.workload.state)
+    return yes("WorkloadReady", "Answering")
+
+
+def status(seen: Observation, planned: Plan, outcome: Outcome, slices: Sequence[Slice]) -> CellStatus:
+    """The whole status."""
+    old, generation = seen.cell.status, seen.cell.metadata.generation or 0
+    conditions = merged(old.conditions, judge(seen, planned, outcome, slices), generation)
+    workload, cell_id = outcome.workload, old.cell_id
+    new = old.model_copy(deep=True)
+    new.conditions = conditions
+    new.release, new.schema_revision = outcome.release, outcome.schema_revision
+    new.tenants = seen.tenants
+    new.observed_generation = generation
+    if workload is not None:
+        new.endpoints = Endpoints(http=workload.http, grpc=workload.grpc)
+    elif outcome.hibernating:
+        new.endpoints = Endpoints()
+    if outcome.slices_done or outcome.problems:
+        new.slices = [
+            SliceStatus(
+                store=item.store, ready=item.store not in outcome.problems, message=outcome.problems.get(item.store, "")
+            )
+            for item in slices
+        ]
+    if workload is not None and cell_id:
+        name = workload_name(cell_id)
+        new.workloads = [
+            WorkloadStatus(name=name, ready=workload.ready, restarts=workload.restarts, message=workload.message)
+        ]
+    elif outcome.hibernating:
+        new.workloads = []
+    new.phase = _phase(seen, new, outcome)
+    return new
+
+
+def _phase(seen: Observation, new: CellStatus, outcome: Outcome) -> str:
+    if seen.cell.metadata.deletion_timestamp is not None:
+        return "Deleting"
+    if holds(new.conditions, "Ready"):
+        return "Ready"
+    if not holds(new.conditions, "Accepted"):
+        return "Refused"
+    if outcome.hibernating:
+        return "Hibernating"
+    return "Failed" if outcome.problems or outcome.migration_problem else "Provisioning"

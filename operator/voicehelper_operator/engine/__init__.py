@@ -1,0 +1,1 @@
+"""The machinery of reconciling: a keyed queue, the loop, conditions, metrics."""

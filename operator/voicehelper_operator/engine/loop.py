@@ -1,0 +1,78 @@
+"""Runs a reconciler for the keys of a queue."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+from voicehelper_core.errors import NotFound
+from voicehelper_core.log import get_logger
+
+from voicehelper_operator.engine import metrics
+from voicehelper_operator.engine.queue import WorkQueue
+
+log = get_logger(__name__)
+RECONCILE_SECONDS = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """When to look again, at the latest; None leaves it to changes and the resync."""
+
+    after: float | None = None
+
+
+class Reconciler(Protocol):
+    """Brings one object a step nearer to its spec; safe to run at any time and to die anywhere."""
+
+    kind: str
+
+    async def reconcile(self, name: str) -> Result:
+        """May raise anything; the key backs off then."""
+        ...
+
+
+class Worker:
+    """``at_once`` tasks that take keys and reconcile them."""
+
+    def __init__(self, reconciler: Reconciler, queue: WorkQueue, at_once: int, leading: asyncio.Event) -> None:
+        self._reconciler, self.queue, self._at_once, self._leading = reconciler, queue, at_once, leading
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self._at_once):
+                group.create_task(self._work())
+
+    async def _work(self) -> None:
+        while True:
+            key = await self.queue.get()
+            metrics.QUEUE_DEPTH.labels(self._reconciler.kind).set(len(self.queue))
+            await self._leading.wait()
+            await self._one(key)
+
+    async def _one(self, key: str) -> None:
+        kind, started = self._reconciler.kind, time.perf_counter()
+        try:
+            async with asyncio.timeout(RECONCILE_SECONDS):
+                result = await self._reconciler.reconcile(key)
+        except NotFound:
+            self.queue.forget(key)
+            self.queue.done(key)
+            outcome = "gone"
+        except Exception as error:  # whatever a store does must not end the loop
+            pause = self.queue.failed(key)
+            outcome = "error"
+            log.warning(
+                "reconcile failed", kind=kind, name=key, error_type=type(error).__name__, error=str(error)[:500],
+                again_in_seconds=round(pause, 1), exc_info=error,
+            )  # fmt: skip
+        else:
+            self.queue.done(key)
+            outcome = "done"
+            if result.after is not None:
+                self.queue.add_after(key, result.after)
+        metrics.RECONCILES.labels(kind, outcome).inc()
+        metrics.SECONDS.labels(kind).observe(time.perf_counter() - started)

@@ -1,0 +1,66 @@
+"""Settings of the operator."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+from voicehelper_core.settings import BaseAppSettings
+
+
+class OperatorSettings(BaseAppSettings):
+    """Where the stores are, as whom the operator administers them, and what cells are told."""
+
+    postgres_admin_dsn: str = ""
+    """Postgres as a superuser: makes roles, schemas and the publication's list of tables."""
+    postgres_host: str = "127.0.0.1"
+    """Postgres as cells reach it."""
+    postgres_port: int = 5432
+    """Its port."""
+    postgres_database: str = "voicehelper"
+    """Its database."""
+    debezium_role: str = "debezium"
+    """Role that may read every table of every cell for change data capture."""
+    publication: str = "voicehelper"
+    """Publication whose list of tables the operator keeps."""
+    outbox_hours: int = Field(default=24, ge=1)
+    """How long outbox rows are kept."""
+    kafka_bootstrap: str = "127.0.0.1:9092"
+    """Brokers, host:port."""
+    kafka_admin_user: str = "admin"
+    """SCRAM user that administers topics, users and ACLs."""
+    kafka_admin_password: str = ""
+    """Its password."""
+    milvus_uri: str = "http://127.0.0.1:19530"
+    """Milvus server."""
+    objects_root: str = "objects"
+    """Folder of the objects of all cells."""
+    identity_address: str = "127.0.0.1:9090"
+    """Identity's gRPC API, host:port."""
+    provisioning_key: str = ""
+    """What identity's provisioning API asks for."""
+    router_url: str = "http://127.0.0.1:8080"
+    """The router, for the routed probe and as the tenants' endpoint."""
+    inference_address: str = "127.0.0.1:9091"
+    """Inference's gRPC API, host:port."""
+    analytics_address: str = "127.0.0.1:9092"
+    """The usage API, host:port."""
+    jwks_url: str = ""
+    """Identity's public keys, for cells."""
+    supervisor_socket: Path = Path("supervisor.sock")
+    """Socket of the supervisor that runs cells on one machine."""
+    release: str = ""
+    """The platform's current release; cells without a pin follow it."""
+    cell_settings: dict[str, Any] = Field(default_factory=dict)
+    """Further settings of every cell, such as those of a model provider."""
+    resync_seconds: float = Field(default=30.0, gt=0)
+    """How often everything is looked at without a reason."""
+    workers: int = Field(default=4, ge=1, le=64)
+    """Keys reconciled at once, per kind."""
+    holder: str = f"{socket.gethostname()}-{os.getpid()}"
+    """Name in the lease."""
+    lease_seconds: int = Field(default=15, ge=3)
+    """How long the lease holds when its holder dies."""

@@ -1,0 +1,34 @@
+"""A cell's passwords: made once, kept in the secret store, one bundle a cell."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+
+from voicehelper_core import names
+from voicehelper_core.ports import SecretStore
+
+PASSWORDS = ("postgres_password", "migrator_password", "kafka_password")
+
+
+class CellCredentials:
+    """Reads and makes the bundles."""
+
+    def __init__(self, store: SecretStore) -> None:
+        self._store = store
+        self._lock = asyncio.Lock()  # slices of one cell ask at the same time
+
+    async def of(self, cell_id: str) -> dict[str, str]:
+        """The bundle; missing passwords are made and stored before anybody uses them."""
+        name = names.cell_secret(cell_id)
+        async with self._lock:
+            bundle = await self._store.get(name) or {}
+            lacking = [key for key in PASSWORDS if key not in bundle]
+            if lacking:
+                bundle |= {key: secrets.token_urlsafe(24) for key in lacking}
+                await self._store.put(name, bundle)
+            return bundle
+
+    async def remove(self, cell_id: str) -> None:
+        """Forget the bundle."""
+        await self._store.delete(names.cell_secret(cell_id))

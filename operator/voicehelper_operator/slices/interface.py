@@ -1,0 +1,61 @@
+"""What the operator asks of a store. A new store is one more implementation of this."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class CellRef:
+    """The cell that a slice belongs to."""
+
+    cell_id: str
+    postgres_connections: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class TenantRef:
+    """A tenant that is placed in a cell, and what its cell has to know of it."""
+
+    tenant_id: str
+    name: str
+    suspended: bool = False
+    limits: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Slice(Protocol):
+    """Every method is idempotent, safe to die in, and raises what the store's client raises."""
+
+    store: str
+    isolated: bool
+    """Whether the store itself keeps cells apart; False where only our services do."""
+
+    async def observe(self, cell: CellRef) -> list[str]:
+        """What is missing or wrong; empty when all is as it should be."""
+        ...
+
+    async def ensure(self, cell: CellRef) -> list[str]:
+        """Make what is missing; what was made. Writes nothing when nothing is missing."""
+        ...
+
+    async def verify(self, cell: CellRef) -> str | None:
+        """Try the slice with the cell's own credentials: None, or what does not work."""
+        ...
+
+    async def remove(self, cell: CellRef) -> None:
+        """Remove the slice with all its data; no error for what is gone."""
+        ...
+
+    async def archive(self, cell: CellRef) -> None:
+        """Keep the data, mark it, and let nobody in."""
+        ...
+
+    async def ensure_tenant(self, cell: CellRef, tenant: TenantRef) -> list[str]:
+        """Make the tenant's part; what was made."""
+        ...
+
+    async def remove_tenant(self, cell: CellRef, tenant_id: str, *, data: bool) -> None:
+        """Let the tenant out of the cell; with ``data`` also remove all it has. No error for what is gone."""
+        ...

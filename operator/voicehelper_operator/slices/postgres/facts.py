@@ -1,0 +1,158 @@
+"""What must be true in Postgres for a cell. All names come from ids, so they need no quoting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from voicehelper_core import names
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """``check`` gives true or not, ``fix`` makes it true; ``{password}`` stands for the secret called ``password``."""
+
+    what: str
+    check: str
+    fix: tuple[str, ...]
+    password: str | None = None
+
+
+def _group(role: str) -> Fact:
+    return Fact(
+        f"role {role}",
+        f"SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}' AND NOT rolcanlogin AND NOT rolsuper)",
+        (_create(role), f"ALTER ROLE {role} NOLOGIN NOSUPERUSER"),
+    )
+
+
+def _create(role: str) -> str:
+    return (
+        f"DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}')"
+        f" THEN CREATE ROLE {role} NOLOGIN; END IF; END $$"
+    )
+
+
+def _login(role: str, connections: int, password: str) -> Fact:
+    options = f"LOGIN NOINHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS CONNECTION LIMIT {connections}"
+    return Fact(
+        f"role {role}",
+        "SELECT EXISTS (SELECT FROM pg_roles WHERE"
+        f" rolname = '{role}' AND rolcanlogin AND NOT rolinherit AND NOT rolsuper AND NOT rolcreaterole"
+        f" AND NOT rolbypassrls AND rolconnlimit = {connections})",
+        (_create(role), f"ALTER ROLE {role} {options} PASSWORD {{password}}"),
+        password,
+    )
+
+
+def _member(role: str, of: str) -> Fact:
+    return Fact(
+        f"membership of {role} in {of}",
+        f"SELECT pg_has_role('{role}', '{of}', 'MEMBER')",
+        (f"GRANT {of} TO {role}",),
+    )
+
+
+def _connect(role: str, database: str) -> Fact:
+    return Fact(
+        f"right of {role} to connect",
+        f"SELECT has_database_privilege('{role}', '{database}', 'CONNECT')",
+        (f"GRANT CONNECT ON DATABASE {database} TO {role}",),
+    )
+
+
+def _usage(role: str, schema: str) -> Fact:
+    return Fact(
+        f"right of {role} to use {schema}",
+        f"SELECT has_schema_privilege('{role}', '{schema}', 'USAGE')",
+        (f"GRANT USAGE ON SCHEMA {schema} TO {role}",),
+    )
+
+
+def _schema(schema: str, owner: str) -> Fact:
+    return Fact(
+        f"schema {schema}",
+        "SELECT EXISTS (SELECT FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner"
+        f" WHERE nspname = '{schema}' AND rolname = '{owner}')",
+        (f"CREATE SCHEMA IF NOT EXISTS {schema}", f"ALTER SCHEMA {schema} OWNER TO {owner}"),
+    )
+
+
+def _readable(schema: str, owner: str, reader: str) -> Fact:
+    """Tables that migrations make later are readable for change data capture from their first moment."""
+    return Fact(
+        f"right of {reader} to read {schema}",
+        "SELECT EXISTS (SELECT FROM pg_default_acl d JOIN pg_namespace n ON n.oid = d.defaclnamespace,"
+        f" aclexplode(d.defaclacl) a JOIN pg_roles r ON r.oid = a.grantee WHERE n.nspname = '{schema}'"
+        f" AND d.defaclobjtype = 'r' AND r.rolname = '{reader}' AND a.privilege_type = 'SELECT')"
+        f" AND NOT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        f" WHERE n.nspname = '{schema}' AND c.relkind = 'r' AND NOT has_table_privilege('{reader}', c.oid, 'SELECT'))",
+        (
+            f"ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA {schema} GRANT SELECT ON TABLES TO {reader}",
+            f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {reader}",
+        ),
+    )
+
+
+def _placement(cell_id: str) -> Iterator[Fact]:
+    schema, login = names.placement_schema(cell_id), names.login_role(cell_id)
+    table, function = f"{schema}.tenants", f"{schema}.changed"
+    yield Fact(
+        f"table {table}",
+        f"SELECT to_regclass('{table}') IS NOT NULL AND EXISTS"
+        f" (SELECT FROM pg_trigger WHERE tgrelid = to_regclass('{table}') AND tgname = 'changed' AND tgenabled = 'O')",
+        (
+            f"CREATE SCHEMA IF NOT EXISTS {schema}",
+            f"""
+            CREATE TABLE IF NOT EXISTS {table} (
+                tenant_id text PRIMARY KEY,
+                name text NOT NULL,
+                suspended boolean NOT NULL DEFAULT false,
+                limits jsonb NOT NULL DEFAULT '{{}}',
+                updated_at timestamptz NOT NULL DEFAULT now()
+            )""",
+            f"CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS $$"
+            f" BEGIN PERFORM pg_notify('placement_{cell_id}', ''); RETURN NULL; END $$",
+            f"CREATE OR REPLACE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE ON {table}"
+            f" FOR EACH STATEMENT EXECUTE FUNCTION {function}()",
+        ),
+    )
+    yield _usage(login, schema)
+    yield Fact(
+        f"right of {login} to read {table}",
+        f"SELECT has_table_privilege('{login}', '{table}', 'SELECT')",
+        (f"GRANT SELECT ON {table} TO {login}",),
+    )
+
+
+def facts(cell_id: str, *, connections: int, database: str, reader: str) -> Iterator[Fact]:
+    """In the order in which they can be made."""
+    login, migrator = names.login_role(cell_id), names.migrator_role(cell_id)
+    # The cell's pools, its listener for placements, and room for the probes of a restart that overlaps.
+    yield _login(login, connections + 5, "postgres_password")
+    yield _login(migrator, 4, "migrator_password")
+    for role in (login, migrator):
+        yield _connect(role, database)
+    for service in names.SERVICES:
+        owner, worker = names.owner_role(cell_id, service), names.service_role(cell_id, service)
+        schema = names.schema(cell_id, service)
+        yield _group(owner)
+        yield _group(worker)
+        yield _schema(schema, owner)
+        yield _member(migrator, owner)
+        yield _member(login, worker)
+        yield _usage(worker, schema)
+        yield _usage(reader, schema)
+        yield _readable(schema, owner, reader)
+    yield from _placement(cell_id)
+
+
+def roles(cell_id: str) -> list[str]:
+    """Every role of a cell."""
+    groups = [make(cell_id, service) for service in names.SERVICES for make in (names.owner_role, names.service_role)]
+    return [names.login_role(cell_id), names.migrator_role(cell_id), *groups]
+
+
+def schemas(cell_id: str) -> list[str]:
+    """Every schema of a cell."""
+    return [*(names.schema(cell_id, service) for service in names.SERVICES), names.placement_schema(cell_id)]

@@ -1,0 +1,154 @@
+"""The effects of a tenant's plan. Each is idempotent; dying in one means running it again."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets as random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from voicehelper_core import errors, faults
+from voicehelper_core.ports import ResourceStore, SecretStore
+from voicehelper_crds import API_VERSION, Cell, Tenant
+
+from voicehelper_operator.identity import Admin, AdminState, Identity
+from voicehelper_operator.slices.interface import CellRef, Slice, TenantRef
+from voicehelper_operator.tenants.observe import Observation
+from voicehelper_operator.tenants.plan import FINALIZER, Plan, limits
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of the steps."""
+
+    slice_problems: dict[str, str] = field(default_factory=dict)
+    made: list[str] = field(default_factory=list)
+    slices_done: bool = False
+    admin: AdminState | None = None
+    identity_problem: str | None = None
+    probed: str | None = None
+    """What the routed probe found wrong."""
+    probe_done: bool = False
+    released: bool = False
+
+
+def admin_secret(tenant_id: str) -> str:
+    """Name of the secret with the first admin's login."""
+    return f"tenant-{tenant_id}-admin"
+
+
+@dataclass(frozen=True, slots=True)
+class TenantApplier:
+    """Runs steps against the stores and identity."""
+
+    store: ResourceStore
+    secrets: SecretStore
+    slices: Sequence[Slice]
+    identity: Identity
+
+    async def create_cell(self, seen: Observation) -> None:
+        """The tenant's own cell; made once, never altered here."""
+        tenant = seen.tenant
+        assert seen.plan is not None
+        region = tenant.spec.residency or tenant.spec.placement.region
+        manifest = {
+            "apiVersion": API_VERSION,
+            "kind": "Cell",
+            "metadata": {
+                "name": tenant.metadata.name,
+                "ownerReferences": [{"kind": "Tenant", "name": tenant.metadata.name, "uid": tenant.metadata.uid}],
+            },
+            "spec": {
+                "tenancy": "dedicated",
+                "classRef": seen.plan.spec.cell_class,
+                "deletion": {"policy": tenant.spec.deletion.policy},
+                **({"region": region} if region else {}),
+            },
+        }
+        try:
+            await self.store.create(manifest)
+        except errors.Conflict:
+            return  # another try made it; the next look sees whose it is
+        await faults.point("operator.tenant.cell-created")
+
+    async def ensure(self, seen: Observation, planned: Plan, cell: Cell) -> Outcome:
+        """The tenant's part of each slice, and its admin."""
+        outcome = Outcome()
+        jobs = []
+        if "slices" in planned.steps:
+            jobs.append(self._slices(seen, cell, outcome))
+        if "identity" in planned.steps:
+            jobs.append(self._identity(seen, outcome))
+        await asyncio.gather(*jobs)
+        return outcome
+
+    async def _slices(self, seen: Observation, cell: Cell, outcome: Outcome) -> None:
+        tenant = seen.tenant
+        assert seen.plan is not None
+        assert tenant.status.tenant_id
+        allowed = limits(tenant, seen.plan)
+        part = TenantRef(tenant.status.tenant_id, tenant.metadata.name, tenant.spec.suspended, allowed)
+        results = await asyncio.gather(*(_guarded(item, _ref(cell), part) for item in self.slices))
+        for item, (made, problem) in zip(self.slices, results, strict=True):
+            outcome.made += made
+            if problem:
+                outcome.slice_problems[item.store] = problem
+        outcome.slices_done = not outcome.slice_problems
+
+    async def _identity(self, seen: Observation, outcome: Outcome) -> None:
+        tenant = seen.tenant
+        assert seen.plan is not None
+        assert tenant.status.tenant_id
+        wanted = tenant.spec.admin
+        name = admin_secret(tenant.status.tenant_id)
+        kept = await self.secrets.get(name)
+        if kept is None or kept.get("email") != wanted.email:
+            # The password is kept before identity hears of it: a crash in between loses nothing.
+            kept = {"tenant": tenant.metadata.name, "email": wanted.email, "password": random.token_urlsafe(18)}
+            await self.secrets.put(name, kept)
+        await faults.point("operator.identity.before")
+        admin = Admin(wanted.email, wanted.display_name, kept["password"])
+        users: int = limits(tenant, seen.plan)["users"]
+        try:
+            outcome.admin = await self.identity.ensure_tenant(
+                tenant.metadata.name, tenant.status.tenant_id, admin, users
+            )
+        except errors.AppError as error:
+            outcome.identity_problem = error.detail
+        await faults.point("operator.identity.after")
+
+    async def leave(self, seen: Observation) -> None:
+        """End the tenant by its deletion policy. A cell or a store's part that is gone already is no obstacle."""
+        tenant = seen.tenant
+        tenant_id = tenant.status.tenant_id
+        assert tenant_id
+        remove_data = tenant.spec.deletion.policy == "Delete"
+        if seen.cell is not None:
+            ref = _ref(seen.cell)
+            await asyncio.gather(*(item.remove_tenant(ref, tenant_id, data=remove_data) for item in self.slices))
+        await self.identity.remove_tenant(tenant_id)
+        await self.secrets.delete(admin_secret(tenant_id))
+        await faults.point("operator.tenant.left")
+
+    async def release(self, tenant: Tenant) -> None:
+        """Drop the finalizer; the resource goes, and its own cell by cascade."""
+        left = [item for item in tenant.metadata.finalizers if item != FINALIZER]
+        await self.store.set_finalizers(Tenant, tenant.metadata.name, left)
+
+
+def _ref(cell: Cell) -> CellRef:
+    assert cell.status.cell_id
+    return CellRef(cell.status.cell_id)
+
+
+async def _guarded(item: Slice, ref: CellRef, part: TenantRef) -> tuple[list[str], str | None]:
+    try:
+        return await item.ensure_tenant(ref, part), None
+    except Exception as error:  # each client raises its own; the others go on, and this one is tried again
+        return [], f"{type(error).__name__}: {error}"[:500]
+
+
+def described(problems: dict[str, Any]) -> str:
+    """Problems by store as a sentence."""
+    return "; ".join(f"{store}: {problem}" for store, problem in problems.items())

@@ -1,0 +1,78 @@
+"""What to do about a tenant. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from voicehelper_crds import Tenant, TenantPlan
+
+from voicehelper_operator.engine.conditions import holds
+from voicehelper_operator.tenants.observe import Observation
+from voicehelper_operator.tenants.placement import CreateCell, Decision, NotPlaced, Placed, decide
+
+FINALIZER = "voicehelper.io/tenant"
+Step = Literal[
+    "finalizer", "identify", "refuse", "create-cell", "place", "await-cell", "slices", "identity", "leave", "release"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Steps in order. ``refusal`` is a reason and a message; ``decision`` says where the tenant goes."""
+
+    steps: tuple[Step, ...]
+    refusal: tuple[str, str] | None = None
+    decision: Decision | None = None
+    waiting: str | None = None
+
+
+def plan(seen: Observation) -> Plan:
+    """The steps that bring the tenant nearer to its spec; all of them may be run at any time."""
+    tenant = seen.tenant
+    if tenant.metadata.deletion_timestamp is not None:
+        return _deletion(tenant)
+    if FINALIZER not in tenant.metadata.finalizers:
+        return Plan(("finalizer",))
+    if tenant.status.tenant_id is None:
+        return Plan(("identify",))
+    if seen.plan is None:
+        message = f"there is no TenantPlan '{tenant.spec.plan_ref}': apply it, or change spec.planRef"
+        return Plan(("refuse",), ("PlanNotFound", message))
+    decision = decide(tenant, seen.plan, seen.cells, seen.tenants)
+    match decision:
+        case NotPlaced():
+            return Plan((), decision=decision)
+        case CreateCell():
+            return Plan(("create-cell",), decision=decision)
+        case Placed(cell=name):
+            cell = next(item for item in seen.cells if item.metadata.name == name)
+            if cell.status.cell_id is None:
+                return Plan(("await-cell",), decision=decision, waiting=f"cell '{name}' is being made")
+            place: tuple[Step, ...] = () if tenant.status.cell_id else ("place",)
+            ready = holds(cell.status.conditions, "SlicesReady") and holds(cell.status.conditions, "Migrated")
+            if not ready:
+                return Plan(
+                    (*place, "identity"), decision=decision, waiting=f"cell '{name}' has not made its slices yet"
+                )
+            return Plan((*place, "slices", "identity"), decision=decision)
+
+
+def _deletion(tenant: Tenant) -> Plan:
+    if FINALIZER not in tenant.metadata.finalizers:
+        return Plan(())
+    return Plan(("leave", "release") if tenant.status.tenant_id else ("release",))
+
+
+def limits(tenant: Tenant, plan: TenantPlan) -> Mapping[str, Any]:
+    """What the tenant may use, for its cell: the plan's quota with the tenant's own overrides."""
+    quota, own = plan.spec.quota, tenant.spec.quota
+    return {
+        "users": quota.users if own.users is None else own.users,
+        "documents": quota.documents if own.documents is None else own.documents,
+        "storage_bytes": quota.storage_bytes if own.storage_bytes is None else own.storage_bytes,
+        "tokens_per_day": quota.tokens_per_day if own.tokens_per_day is None else own.tokens_per_day,
+        "allowed_models": list(plan.spec.allowed_models),
+        "message_content_in_analytics": plan.spec.retention.message_content_in_analytics,
+    }

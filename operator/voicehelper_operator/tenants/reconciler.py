@@ -1,0 +1,130 @@
+"""Ties observe, plan, apply and status together for a tenant."""
+
+from __future__ import annotations
+
+import asyncio
+
+from voicehelper_core import faults, names
+from voicehelper_core.ports import EventRecorder
+from voicehelper_crds import Tenant, TenantStatus
+
+from voicehelper_operator.engine import metrics
+from voicehelper_operator.engine.conditions import holds
+from voicehelper_operator.engine.loop import Result
+from voicehelper_operator.probe import Prober
+from voicehelper_operator.tenants import status as reporting
+from voicehelper_operator.tenants.apply import Outcome, TenantApplier
+from voicehelper_operator.tenants.observe import Observation, observe
+from voicehelper_operator.tenants.placement import Placed
+from voicehelper_operator.tenants.plan import FINALIZER, Plan, plan
+
+_SOON = 0.3
+_RETRY = 3.0
+
+
+class TenantReconciler:
+    """One tenant at a time, from its name."""
+
+    kind = "Tenant"
+
+    def __init__(self, applier: TenantApplier, events: EventRecorder, prober: Prober, endpoint: str) -> None:
+        self._applier, self._events, self._prober, self._endpoint = applier, events, prober, endpoint
+        self._placing = asyncio.Lock()  # two tenants must not take the last room of a cell
+
+    async def reconcile(self, name: str) -> Result:
+        """Raises errors.NotFound when the tenant is gone."""
+        seen = await observe(self._applier.store, name)
+        planned = plan(seen)
+        tenant = seen.tenant
+        if "finalizer" in planned.steps:
+            await self._applier.store.set_finalizers(Tenant, name, [*tenant.metadata.finalizers, FINALIZER])
+            return Result(0)
+        if "identify" in planned.steps:
+            new = tenant.status.model_copy(update={"tenant_id": names.new_id()})
+            version = tenant.metadata.resource_version
+            await self._applier.store.update_status(Tenant, name, new, resource_version=version)
+            await faults.point("operator.tenant.identified")
+            return Result(0)
+        if tenant.metadata.deletion_timestamp is not None:
+            return await self._delete(seen, planned)
+        if "create-cell" in planned.steps:
+            await self._applier.create_cell(seen)
+        if "place" in planned.steps:
+            return await self._place(name)
+        return await self._converge(seen, planned)
+
+    async def _delete(self, seen: Observation, planned: Plan) -> Result:
+        """First the route goes (503 instead of half a tenant), then the data, then the resource."""
+        await self._report(seen, reporting.status(seen, planned, Outcome(), self._endpoint))
+        if "leave" in planned.steps:
+            await self._applier.leave(seen)
+        if "release" in planned.steps:
+            await self._events.record(seen.tenant, "Removed", f"by deletion policy {seen.tenant.spec.deletion.policy}")
+            await self._applier.release(seen.tenant)
+        return Result()
+
+    async def _place(self, name: str) -> Result:
+        """Decide on what is now, and write it down before anything is made there."""
+        async with self._placing:
+            seen = await observe(self._applier.store, name)
+            decision = plan(seen).decision
+            if not isinstance(decision, Placed) or seen.tenant.status.cell_id:
+                return Result(0)
+            cell = next(item for item in seen.cells if item.metadata.name == decision.cell)
+            update = {
+                "cell": decision.cell,
+                "cell_id": cell.status.cell_id,
+                "placement_reason": decision.reason,
+            }
+            new = seen.tenant.status.model_copy(update=update)
+            version = seen.tenant.metadata.resource_version
+            await self._applier.store.update_status(Tenant, name, new, resource_version=version)
+        await self._events.record(seen.tenant, "Placed", f"in cell {decision.cell}: {decision.reason}")
+        return Result(0)
+
+    async def _converge(self, seen: Observation, planned: Plan) -> Result:
+        outcome = Outcome()
+        if seen.cell is not None:
+            outcome = await self._applier.ensure(seen, planned, seen.cell)
+        await self._repairs(seen, outcome)
+        before = self._judged(seen, planned, outcome)
+        routable = holds(before.conditions, "Routable")
+        if routable and not seen.tenant.spec.suspended:
+            if not holds(seen.tenant.status.conditions, "Routable"):
+                seen = await self._report(seen, before)  # the router has to hear of it before the probe can pass
+            await self._probe(seen, outcome)
+        await self._report(seen, self._judged(seen, planned, outcome))
+        if outcome.probed or (not routable and not planned.refusal and isinstance(planned.decision, Placed)):
+            return Result(_RETRY if outcome.slice_problems or outcome.identity_problem else _SOON)
+        return Result(_RETRY if not routable else None)
+
+    def _judged(self, seen: Observation, planned: Plan, outcome: Outcome) -> TenantStatus:
+        return reporting.status(seen, planned, outcome, self._endpoint)
+
+    async def _probe(self, seen: Observation, outcome: Outcome) -> None:
+        status = seen.tenant.status
+        assert status.tenant_id
+        assert status.cell_id
+        outcome.probed = await self._prober.probe(seen.tenant.metadata.name, status.tenant_id, status.cell_id)
+        outcome.probe_done = True
+
+    async def _repairs(self, seen: Observation, outcome: Outcome) -> None:
+        """What had been there and was made again is an event; the first making is not."""
+        status, generation = seen.tenant.status, seen.tenant.metadata.generation
+        if outcome.made and holds(status.conditions, "Ready") and status.observed_generation == generation:
+            metrics.REPAIRS.labels(self.kind).inc(len(outcome.made))
+            text = f"made again: {', '.join(outcome.made)}"
+            await self._events.record(seen.tenant, "DriftRepaired", text, warning=True)
+
+    async def _report(self, seen: Observation, new: TenantStatus) -> Observation:
+        """Write the status if it says something new; the observation as it is then."""
+        if new == seen.tenant.status:
+            return seen
+        updated = await self._applier.store.update_status(Tenant, seen.tenant.metadata.name, new)
+        metrics.STATUS_WRITES.labels(self.kind).inc()
+        was, now = holds(seen.tenant.status.conditions, "Ready"), holds(updated.status.conditions, "Ready")
+        if was is not now:
+            condition = next(item for item in updated.status.conditions if item.type == "Ready")
+            text = f"{condition.reason}: {condition.message}" if condition.message else condition.reason
+            await self._events.record(updated, "Ready" if now else "NotReady", text, warning=not now)
+        return Observation(updated, seen.plan, seen.cells, seen.tenants)

@@ -1,0 +1,107 @@
+"""What to report of a tenant. Pure."""
+
+from __future__ import annotations
+
+from voicehelper_crds import TenantStatus
+
+from voicehelper_operator.engine.conditions import Judgement, holds, merged, no, yes
+from voicehelper_operator.tenants.apply import Outcome, described
+from voicehelper_operator.tenants.observe import Observation
+from voicehelper_operator.tenants.placement import NotPlaced, Placed
+from voicehelper_operator.tenants.plan import Plan
+
+
+def judge(seen: Observation, planned: Plan, outcome: Outcome) -> list[Judgement]:
+    """The conditions, each with what to do when it does not hold."""
+    tenant = seen.tenant
+    suspended = tenant.spec.suspended
+    first = [
+        yes("Suspended", "SpecSuspended", "spec.suspended is true: requests are answered with 403")
+        if suspended
+        else no("Suspended", "NotSuspended")
+    ]
+    if tenant.metadata.deletion_timestamp is not None:
+        message = f"the tenant is being removed by its deletion policy {tenant.spec.deletion.policy}"
+        return [no("Routable", "Deleting", message), no("Ready", "Deleting", message)]
+    if planned.refusal:
+        return [*first, no("Accepted", *planned.refusal), no("Ready", *planned.refusal)]
+    chain = [yes("Accepted", "Valid"), _placed(planned), _slices(planned, outcome), _identity(outcome)]
+    chain.append(_routable(seen, chain))
+    chain.append(_ready(chain, outcome, suspended=suspended))
+    return [*first, *chain]
+
+
+def _placed(planned: Plan) -> Judgement:
+    match planned.decision:
+        case Placed(reason=reason, cell=cell):
+            return yes("Placed", "CellChosen", f"{cell}: {reason}")
+        case NotPlaced(reason=reason, message=message):
+            return no("Placed", reason, message)
+        case _:
+            return no("Placed", "CellCreated", "the tenant's own cell is being made")
+
+
+def _slices(planned: Plan, outcome: Outcome) -> Judgement:
+    if outcome.slice_problems:
+        return no("SlicesReady", "SliceFailed", described(outcome.slice_problems))
+    if not outcome.slices_done:
+        return no("SlicesReady", "Pending", planned.waiting or "waits for a cell")
+    return yes("SlicesReady", "AllThere")
+
+
+def _identity(outcome: Outcome) -> Judgement:
+    if outcome.identity_problem:
+        return no("IdentityReady", "IdentityUnavailable", outcome.identity_problem)
+    if outcome.admin is None:
+        return no("IdentityReady", "Pending", "the admin has not been made yet")
+    if not outcome.admin.ready:
+        return no("IdentityReady", "AdminCannotLogIn", outcome.admin.message)
+    return yes("IdentityReady", "AdminCanLogIn")
+
+
+def _routable(seen: Observation, chain: list[Judgement]) -> Judgement:
+    broken = next((item for item in chain if item.status != "True"), None)
+    if broken is not None:
+        return no("Routable", broken.reason, broken.message)
+    cell = seen.cell
+    if cell is None or not holds(cell.status.conditions, "WorkloadReady") or not cell.status.endpoints.http:
+        return no("Routable", "CellNotUp", "the cell's workload does not answer yet")
+    return yes("Routable", "RouteToCell")
+
+
+def _ready(chain: list[Judgement], outcome: Outcome, *, suspended: bool) -> Judgement:
+    broken = next((item for item in chain if item.status != "True"), None)
+    if broken is not None:
+        return no("Ready", broken.reason, broken.message)
+    if suspended:
+        return no("Ready", "Suspended", "spec.suspended is true")
+    if not outcome.probe_done:
+        return no("Ready", "ProbePending", "the route is being probed")
+    return no("Ready", "ProbeFailed", outcome.probed) if outcome.probed else yes("Ready", "ProbeAnswered")
+
+
+def status(seen: Observation, planned: Plan, outcome: Outcome, endpoint: str) -> TenantStatus:
+    """The whole status."""
+    tenant = seen.tenant
+    old, generation = tenant.status, tenant.metadata.generation or 0
+    new = old.model_copy(deep=True)
+    new.conditions = merged(old.conditions, judge(seen, planned, outcome), generation)
+    new.observed_generation = generation
+    if isinstance(planned.decision, Placed) and old.cell_id:
+        new.endpoint = endpoint
+    if outcome.admin is not None:
+        new.usage = new.usage.model_copy(update={"users": outcome.admin.users})
+    new.phase = _phase(seen, new, planned)
+    return new
+
+
+def _phase(seen: Observation, new: TenantStatus, planned: Plan) -> str:
+    if seen.tenant.metadata.deletion_timestamp is not None:
+        return "Deleting"
+    if seen.tenant.spec.suspended:
+        return "Suspended"
+    if holds(new.conditions, "Ready"):
+        return "Ready"
+    if planned.refusal:
+        return "Refused"
+    return "Pending" if isinstance(planned.decision, NotPlaced) else "Provisioning"

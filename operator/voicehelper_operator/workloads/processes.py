@@ -1,0 +1,70 @@
+"""Cells as processes of the one-machine supervisor, over its Unix socket (ADR 12)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+from voicehelper_core.errors import Unavailable
+
+from voicehelper_operator.workloads.interface import MODULE, StepFailed, WorkloadSpec, WorkloadState, workload_name
+
+_STEP_SECONDS = 330
+
+
+class ProcessRuntime:
+    """Speaks to the supervisor."""
+
+    def __init__(self, socket: Path) -> None:
+        transport = httpx.AsyncHTTPTransport(uds=str(socket))
+        self._http = httpx.AsyncClient(transport=transport, base_url="http://supervisor", timeout=30)
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._http.aclose()
+
+    async def _call(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        try:
+            answer = await self._http.request(method, path, **arguments)
+        except httpx.HTTPError as error:
+            raise Unavailable(f"the supervisor does not answer: {type(error).__name__}") from None
+        if answer.status_code >= 400 and answer.status_code != 404:
+            raise Unavailable(f"the supervisor refused {method} {path}: {answer.text[:500]}")
+        return answer
+
+    async def ensure(self, spec: WorkloadSpec) -> WorkloadState:
+        answer = await self._call("PUT", f"/workloads/{spec.name}", json=_body(spec))
+        return _state(answer.json())
+
+    async def observe(self, cell_id: str) -> WorkloadState | None:
+        answer = await self._call("GET", f"/workloads/{workload_name(cell_id)}")
+        return None if answer.status_code == 404 else _state(answer.json())
+
+    async def remove(self, cell_id: str) -> None:
+        await self._call("DELETE", f"/workloads/{workload_name(cell_id)}")
+
+    async def run_once(self, spec: WorkloadSpec, command: str) -> str:
+        body = {**_body(spec), "command": command}
+        answer = await self._call("POST", f"/workloads/{spec.name}/run", json=body, timeout=_STEP_SECONDS)
+        done = answer.json()
+        if done["status"] != 0:
+            raise StepFailed(f"'{command}' ended with {done['status']}: {done['stderr'][-1500:].strip()}")
+        output: str = done["stdout"]
+        return output
+
+
+def _body(spec: WorkloadSpec) -> dict[str, Any]:
+    return {"cell_id": spec.cell_id, "release": spec.release, "module": MODULE, "config": dict(spec.config)}
+
+
+def _state(raw: dict[str, Any]) -> WorkloadState:
+    return WorkloadState(
+        ready=raw["state"] == "ready",
+        state=raw["state"],
+        restarts=raw["restarts"],
+        message=raw.get("message") or "",
+        release=raw["release"],
+        http=raw["http"],
+        grpc=raw["grpc"],
+    )
