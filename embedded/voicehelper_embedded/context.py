@@ -65,7 +65,7 @@ class Context:
 
     def python(self, module: str, *arguments: str, config: Mapping[str, Any], name: str) -> Launch:
         """A Python process of the release with its configuration file."""
-        text = json.dumps(dict(config), indent=2, default=str)
+        text = json.dumps({**config, **self.overrides(name)}, indent=2, default=str)
         path = self.write(f"{name}.json", text)
         return Launch(
             argv=[str(self.release.python), "-m", module, *arguments],
@@ -78,6 +78,11 @@ class Context:
             user=self.home.user,
             files={"config": text},
         )
+
+    def overrides(self, name: str) -> dict[str, Any]:
+        """Settings that people put into ``settings.json`` of the home, by process; ``cells`` for all cells."""
+        overrides: dict[str, Any] = files.read_json(self.home.folder / "settings.json", {}).get(name, {})
+        return overrides
 
     def own_data(self, name: str) -> Path:
         """The component's data folder, private to the platform's user."""

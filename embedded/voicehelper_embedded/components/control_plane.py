@@ -50,6 +50,7 @@ class ControlPlane(BaseComponent):
                 "jwks_url": jwks,
                 "supervisor_socket": context.home.socket,
                 "release": context.release.id,
+                "cell_settings": context.overrides("cells"),
             },
             "secrets_folder": context.home.secrets,
         }

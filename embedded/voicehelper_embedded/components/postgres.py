@@ -17,6 +17,7 @@ from voicehelper_embedded.context import DATABASE, HOST
 from voicehelper_embedded.preflight import postgres_bin
 from voicehelper_embedded.supervisor.process import Launch
 
+_ORPHANS_SECONDS = 10
 ROLES = {
     "control_plane": "LOGIN",
     "resources_reader": "LOGIN",
@@ -46,15 +47,33 @@ host replication debezium {HOST}/32 scram-sha-256
 """
 
 
-def _forget_lock(data: Path) -> None:
-    """Remove the lock file of a server that is gone when another program has its pid by now (after a reboot)."""
-    lock = data / "postmaster.pid"
-    with contextlib.suppress(FileNotFoundError, ValueError, IndexError):
-        pid = int(lock.read_text().split()[0])
+def _sessions(data: Path) -> list[psutil.Process]:
+    """Processes of the server that keeps its data there."""
+    found = []
+    for process in psutil.process_iter(["name"]):
         with contextlib.suppress(psutil.Error):
-            if psutil.Process(pid).name() == "postgres":
-                return
-        lock.unlink()
+            if process.info["name"] == "postgres" and process.cwd() == str(data):
+                found.append(process)
+    return found
+
+
+async def _forget_lock(data: Path) -> None:
+    """After a kill: wait until the server's other processes have ended too, then remove its lock file.
+
+    They end by themselves within a second; a start before that is refused. Without them the file may hold the pid of
+    something else (after a reboot), which would be refused as well.
+    """
+    lock = data / "postmaster.pid"
+    if not lock.exists():
+        return
+    for _ in range(_ORPHANS_SECONDS * 10):
+        left = [process.pid for process in await asyncio.to_thread(_sessions, data)]
+        if not left:
+            lock.unlink(missing_ok=True)
+            return
+        if int(lock.read_text().split()[0]) in left:
+            return  # the server itself runs
+        await asyncio.sleep(0.1)
 
 
 class Postgres(BaseComponent):
@@ -67,7 +86,7 @@ class Postgres(BaseComponent):
         data = self.context.own_data(self.name)
         if not (data / "PG_VERSION").exists():
             await self._init(data)
-        _forget_lock(data)
+        await _forget_lock(data)
         config = _SETTINGS.format(host=HOST, port=self.port)
         files.write(data / "voicehelper.conf", config, owner=self.context.home.user)
         files.write(data / "pg_hba.conf", _ACCESS, owner=self.context.home.user)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
 import os
 import signal
@@ -16,31 +15,31 @@ from voicehelper_control_plane.settings import ControlPlaneSettings
 from voicehelper_core import embedded_store, log
 from voicehelper_core.embedded_secrets import FileSecretStore
 from voicehelper_core.settings import CONFIG_VARIABLE
+from voicehelper_operator import app as operator
+from voicehelper_operator.settings import OperatorSettings
 
 logger = log.get_logger(__name__)
 
 
-async def run(config: dict[str, Any], identity: ControlPlaneSettings) -> None:
+async def run(config: dict[str, Any], identity: ControlPlaneSettings, reconcilers: OperatorSettings) -> None:
     """Until SIGTERM or SIGINT; ends when either half does, so that the supervisor starts both anew."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     pool = await embedded_store.connect(identity.postgres_dsn)
     store = embedded_store.PostgresResourceStore(pool)
-    halves = [asyncio.create_task(control_plane.run(identity, store, stop), name="identity")]
-    if importlib.util.find_spec("voicehelper_operator.app"):
-        from voicehelper_operator import app as operator
-        from voicehelper_operator.settings import OperatorSettings
-
-        work = operator.run(
-            OperatorSettings(**config["operator"]),
-            store,
-            FileSecretStore(Path(config["secrets_folder"])),
-            embedded_store.PostgresEventRecorder(pool),
-            embedded_store.PostgresLease(pool),
-            stop,
-        )
-        halves.append(asyncio.create_task(work, name="operator"))
+    reconciling = operator.run(
+        reconcilers,
+        store,
+        secrets=FileSecretStore(Path(config["secrets_folder"])),
+        events=embedded_store.PostgresEventRecorder(pool),
+        lease=embedded_store.PostgresLease(pool),
+        stop=stop,
+    )
+    halves = [
+        asyncio.create_task(control_plane.run(identity, store, stop), name="identity"),
+        asyncio.create_task(reconciling, name="operator"),
+    ]
     done, _ = await asyncio.wait(halves, return_when=asyncio.FIRST_COMPLETED)
     asked = stop.is_set()
     stop.set()
@@ -56,10 +55,10 @@ async def run(config: dict[str, Any], identity: ControlPlaneSettings) -> None:
 def main() -> None:
     """Read the two halves' settings from one file."""
     config = json.loads(Path(os.environ.pop(CONFIG_VARIABLE)).read_text())
-    identity = ControlPlaneSettings(**config["identity"])
+    identity, reconcilers = ControlPlaneSettings(**config["identity"]), OperatorSettings(**config["operator"])
     log.setup("control-plane", identity)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run(config, identity))
+        runner.run(run(config, identity, reconcilers))
 
 
 if __name__ == "__main__":

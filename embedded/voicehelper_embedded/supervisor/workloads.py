@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import pwd
 import shutil
@@ -23,6 +24,7 @@ from voicehelper_embedded.supervisor.unit import Unit
 
 MODULES = ("voicehelper_cell",)
 RUN_SECONDS = 300
+_STATES = {"waiting": "starting", "degraded": "starting", "stopping": "stopped"}
 
 
 class Workload(BaseModel):
@@ -100,6 +102,15 @@ def _share_objects(context: Context, cell_id: str, group: str | None) -> None:
         path.chmod(0o2777 if path.is_dir() else 0o666)
 
 
+def _is_shared(context: Context, cell_id: str) -> bool:
+    """Whether the cell may enter its folder of objects (not when the operator has just made it again)."""
+    if context.home.user is None:
+        return True
+    with contextlib.suppress(OSError, KeyError):
+        return (context.home.objects / cell_id).stat().st_gid == pwd.getpwnam(names.os_user(cell_id)).pw_gid
+    return False
+
+
 def cell_folder(context: Context, cell_id: str, user: str | None) -> Path:
     """The cell's own folder for run-time files."""
     folder = context.home.run / "cells" / cell_id
@@ -174,6 +185,8 @@ class Workloads:
                     cell.workload = workload
                     self._save()
                     unit.refresh()
+                elif not await asyncio.to_thread(_is_shared, self._context, workload.cell_id):
+                    unit.refresh()
             return self.describe(name)
 
     def describe(self, name: str) -> dict[str, Any]:
@@ -186,7 +199,7 @@ class Workloads:
         (state,) = self._supervisor.describe([name])
         return {
             **state,
-            "state": "starting" if state["state"] == "waiting" else state["state"],
+            "state": _STATES.get(state["state"], state["state"]),
             "http": f"127.0.0.1:{cell.port}",
             "grpc": f"127.0.0.1:{cell.grpc}",
             "release": cell.workload.release,
