@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from typing import Any
 def write(path: Path, text: str, *, mode: int = 0o600, owner: str | None = None) -> None:
     """Replace ``path`` atomically; the mode and the owner hold from the first byte."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    # The folder may belong to a service: a random name and O_EXCL keep root from writing through a link in it.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     try:
         os.fchmod(descriptor, mode)
         if owner:

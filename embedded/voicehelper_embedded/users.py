@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import pwd
 import subprocess
 
+import psutil
+
 _COMMENT = "voicehelper-"
+
+
+def _run(*command: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}  # a service's own path lacks the folders of sbin
+    return subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
 
 
 def ensure(name: str, tag: str) -> pwd.struct_passwd:
@@ -15,9 +23,7 @@ def ensure(name: str, tag: str) -> pwd.struct_passwd:
     except KeyError:
         pass
     command = ["useradd", "--system", "--no-create-home", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin"]
-    done = subprocess.run(
-        [*command, "--user-group", "--comment", f"{_COMMENT}{tag}", name], check=False, capture_output=True, text=True
-    )
+    done = _run(*command, "--user-group", "--comment", f"{_COMMENT}{tag}", name)
     try:
         return pwd.getpwnam(name)
     except KeyError:
@@ -25,9 +31,13 @@ def ensure(name: str, tag: str) -> pwd.struct_passwd:
 
 
 def remove(name: str) -> None:
-    """Remove the user and its own group. No error where there is none."""
-    subprocess.run(["userdel", name], check=False, capture_output=True)
-    subprocess.run(["groupdel", name], check=False, capture_output=True)
+    """End what the user still runs, remove the user and its own group. No error where there is none."""
+    for process in psutil.process_iter(["username"]):
+        if process.info["username"] == name:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+    _run("userdel", name)
+    _run("groupdel", name)
 
 
 def of_platform(tag: str) -> list[str]:

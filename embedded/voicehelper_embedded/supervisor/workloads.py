@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import pwd
 import shutil
@@ -56,7 +57,7 @@ class CellComponent:
 
     async def prepare(self) -> Launch:
         cell_id = self.workload.cell_id
-        user = owner(self._context, cell_id)
+        user = await asyncio.to_thread(owner, self._context, cell_id)
         folder = cell_folder(self._context, cell_id, user)
         config = {
             "jwks_cache_file": str(folder / "jwks.json"),
@@ -85,12 +86,13 @@ def _share_objects(context: Context, cell_id: str, group: str | None) -> None:
     """Let the operator (owner) and the cell (group) into the cell's folder, and nobody else.
 
     The folder's own mode keeps others out; within it what the cell makes is open (its umask is 0), so that the operator
-    can remove it, and what the operator makes is open to the group. Without ``group`` all becomes the operator's.
+    can remove it, and what the operator makes is open to the group. Without ``group`` all becomes the operator's, once
+    the cell has ended. While the cell can write there, nothing is changed below the folder: it could place links.
     """
     folder, platform = context.home.objects / cell_id, context.home.user
     if group:
         folder.mkdir(parents=True, exist_ok=True)
-    if platform is None or not folder.is_dir():
+    if platform is None or not folder.is_dir() or (group and _is_shared(context, cell_id)):
         return
     account, gid = pwd.getpwnam(platform), pwd.getpwnam(group or platform).pw_gid
     os.chown(folder, account.pw_uid, gid)
@@ -134,7 +136,8 @@ def launch(
 ) -> Launch:
     """The command line of a module of a release, with its configuration in a file that only its user reads."""
     path = cell_folder(context, workload.cell_id, user) / f"{command}.json"
-    files.write_json(path, dict(config), owner=user)
+    text = json.dumps(dict(config), indent=2, sort_keys=True)
+    files.write(path, text, owner=user)
     release = context.home.releases / workload.release
     if not release.is_dir():
         raise RuntimeError(f"release {workload.release} is not installed")
@@ -149,7 +152,7 @@ def launch(
         },
         user=user,
         umask=0o000 if user else 0o077,
-        files={"config": path.read_text()},
+        files={"config": text},
     )
 
 
@@ -218,13 +221,13 @@ class Workloads:
             cell_id = name.removeprefix("cell-")
             shutil.rmtree(self._context.home.run / "cells" / cell_id, ignore_errors=True)
             if self._context.home.user:
-                await asyncio.to_thread(_share_objects, self._context, cell_id, None)
                 await asyncio.to_thread(users.remove, names.os_user(cell_id))
+                await asyncio.to_thread(_share_objects, self._context, cell_id, None)
 
     async def run(self, name: str, step: Run) -> dict[str, Any]:
         """Run a step to its end as the cell's user."""
         _check(name, step)
-        user = owner(self._context, step.cell_id)
+        user = await asyncio.to_thread(owner, self._context, step.cell_id)
         what = launch(
             self._context,
             workload=step,
