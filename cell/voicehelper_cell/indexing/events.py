@@ -7,14 +7,15 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from voicehelper_cell.indexing.queue import IndexingQueue
-from voicehelper_cell.indexing.repair import Repair
-from voicehelper_cell.knowledge.objects import Objects
 from voicehelper_core import context
 from voicehelper_core.context import TenantContext
 from voicehelper_core.errors import Unavailable
 from voicehelper_core.events import DocumentDeleted, DocumentUploaded, Envelope
 from voicehelper_core.log import get_logger
+
+from voicehelper_cell.indexing.queue import IndexingQueue
+from voicehelper_cell.indexing.repair import Repair
+from voicehelper_cell.knowledge.objects import Objects
 
 log = get_logger(__name__)
 SWEEP_SECONDS = 15.0

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from voicehelper_core import context as contexts
+from voicehelper_core.gen.indexing.v1 import indexing_pb2, indexing_pb2_grpc
+
 from voicehelper_cell.indexing.events import DocumentEvents, Tenants, background
 from voicehelper_cell.indexing.queue import IndexingQueue
 from voicehelper_cell.indexing.repair import Repair
 from voicehelper_cell.indexing.service import IndexingService
-from voicehelper_core import context as contexts
-from voicehelper_core.gen.indexing.v1 import indexing_pb2, indexing_pb2_grpc
 
 
 class IndexingServicer(indexing_pb2_grpc.IndexingServiceServicer):

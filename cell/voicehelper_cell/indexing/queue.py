@@ -9,9 +9,10 @@ import asyncio
 import uuid
 from collections import OrderedDict
 
-from voicehelper_cell.indexing.service import IndexingService
 from voicehelper_core.context import TenantContext
 from voicehelper_core.log import get_logger
+
+from voicehelper_cell.indexing.service import IndexingService
 
 log = get_logger(__name__)
 BATCH_DOCUMENTS = 8

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from voicehelper_core.context import TenantContext
+from voicehelper_core.log import get_logger
+
 from voicehelper_cell.embeddings import unpack
 from voicehelper_cell.indexing import repository
 from voicehelper_cell.indexing.queue import IndexingQueue
 from voicehelper_cell.indexing.service import IndexingService
 from voicehelper_cell.vectors import Vector
-from voicehelper_core.context import TenantContext
-from voicehelper_core.log import get_logger
 
 log = get_logger(__name__)
 _SWEEP = 1000

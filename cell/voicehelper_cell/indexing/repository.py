@@ -6,9 +6,10 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
+from voicehelper_core.context import TenantContext
+
 from voicehelper_cell.embeddings import pack
 from voicehelper_cell.indexing.models import LEASE_SECONDS, MAX_FAILURES, Indexed, Job, Passage
-from voicehelper_core.context import TenantContext
 
 _PAGE = 500  # passages in one statement
 

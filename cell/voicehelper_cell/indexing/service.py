@@ -14,17 +14,18 @@ from dataclasses import replace
 from typing import Any
 
 import asyncpg
+from voicehelper_core import context, faults
+from voicehelper_core.context import TenantContext
+from voicehelper_core.errors import AppError, Conflict, NotFound, Unavailable, Unprocessable
+from voicehelper_core.events import DocumentIndexed
+from voicehelper_core.log import get_logger
+
 from voicehelper_cell import outbox
 from voicehelper_cell.embeddings import embed
 from voicehelper_cell.indexing import repository
 from voicehelper_cell.indexing.models import Indexed, Job, passages
 from voicehelper_cell.knowledge.repository import lock
 from voicehelper_cell.vectors import Vector
-from voicehelper_core import context, faults
-from voicehelper_core.context import TenantContext
-from voicehelper_core.errors import AppError, Conflict, NotFound, Unavailable, Unprocessable
-from voicehelper_core.events import DocumentIndexed
-from voicehelper_core.log import get_logger
 
 log = get_logger(__name__)
 _EMBED_SECONDS = 120.0

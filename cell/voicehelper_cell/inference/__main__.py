@@ -7,8 +7,9 @@ import os
 import sys
 
 import uvloop
-from voicehelper_cell.inference.settings import InferenceSettings
 from voicehelper_core import log
+
+from voicehelper_cell.inference.settings import InferenceSettings
 
 
 def main() -> None:

@@ -6,14 +6,15 @@ import asyncio
 import signal
 
 import grpc.aio
-from voicehelper_cell.inference.batching import Batcher
-from voicehelper_cell.inference.embedder import Embedder
-from voicehelper_cell.inference.grpc import InferenceServicer
-from voicehelper_cell.inference.settings import InferenceSettings
 from voicehelper_core.gen.inference.v1 import inference_pb2_grpc
 from voicehelper_core.grpc_service import ErrorInterceptor
 from voicehelper_core.http import create_app, serve_http
 from voicehelper_core.log import get_logger
+
+from voicehelper_cell.inference.batching import Batcher
+from voicehelper_cell.inference.embedder import Embedder
+from voicehelper_cell.inference.grpc import InferenceServicer
+from voicehelper_cell.inference.settings import InferenceSettings
 
 log = get_logger(__name__)
 MESSAGE_BYTES = 32 * 2**20

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+
 from voicehelper_cell.inference.embedder import Embedder, Tokens, Vectors
 from voicehelper_cell.inference.export import DIMENSION
 

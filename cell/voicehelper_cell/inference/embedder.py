@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from voicehelper_cell.inference import export
 
 MAX_TOKENS = 256

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from prometheus_client import Counter, Histogram
-from voicehelper_cell.inference.batching import Batcher
-from voicehelper_cell.inference.export import DIMENSION, MODEL
 from voicehelper_core.errors import InvalidArgument
 from voicehelper_core.gen.inference.v1 import inference_pb2, inference_pb2_grpc
+
+from voicehelper_cell.inference.batching import Batcher
+from voicehelper_cell.inference.export import DIMENSION, MODEL
 
 MAX_TEXTS = 256
 MAX_CHARACTERS = 65536

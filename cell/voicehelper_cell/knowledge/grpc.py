@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from voicehelper_cell.knowledge.models import Document
-from voicehelper_cell.knowledge.service import KnowledgeService
 from voicehelper_core import context as contexts
 from voicehelper_core.gen.knowledge.v1 import knowledge_pb2, knowledge_pb2_grpc
 from voicehelper_core.gen.retrieval.v1 import retrieval_pb2, retrieval_pb2_grpc
 from voicehelper_core.grpc_service import outgoing_metadata
+
+from voicehelper_cell.knowledge.models import Document
+from voicehelper_cell.knowledge.service import KnowledgeService
 
 _SEARCH_SECONDS = 10.0
 

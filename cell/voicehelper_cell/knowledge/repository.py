@@ -6,8 +6,9 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from voicehelper_cell.knowledge.models import Document, Totals, Upload
 from voicehelper_core.context import TenantContext
+
+from voicehelper_cell.knowledge.models import Document, Totals, Upload
 
 _COLUMNS = (
     "id, external_id, title, media_type, status, error, revision, size_bytes, chunk_count, created_at, updated_at"

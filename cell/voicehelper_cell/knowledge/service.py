@@ -12,16 +12,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from voicehelper_cell import outbox
-from voicehelper_cell.knowledge import repository
-from voicehelper_cell.knowledge.extract import MAX_EXTERNAL_ID, MAX_TITLE, extract, line, media_type
-from voicehelper_cell.knowledge.models import ROUTE, Document, Totals, Upload
-from voicehelper_cell.knowledge.objects import Objects
 from voicehelper_core import faults
 from voicehelper_core.context import TenantContext
 from voicehelper_core.errors import InvalidArgument, NotFound, QuotaExceeded, TooLarge, Unprocessable
 from voicehelper_core.events import DocumentDeleted, DocumentUploaded
 from voicehelper_core.log import get_logger
+
+from voicehelper_cell import outbox
+from voicehelper_cell.knowledge import repository
+from voicehelper_cell.knowledge.extract import MAX_EXTERNAL_ID, MAX_TITLE, extract, line, media_type
+from voicehelper_cell.knowledge.models import ROUTE, Document, Totals, Upload
+from voicehelper_cell.knowledge.objects import Objects
 
 log = get_logger(__name__)
 MAX_PAGE = 100

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from voicehelper_cell.retrieval.models import Query
-from voicehelper_cell.retrieval.service import RetrievalService
 from voicehelper_core import context as contexts
 from voicehelper_core.gen.retrieval.v1 import retrieval_pb2, retrieval_pb2_grpc
+
+from voicehelper_cell.retrieval.models import Query
+from voicehelper_cell.retrieval.service import RetrievalService
 
 
 class RetrievalServicer(retrieval_pb2_grpc.RetrievalServiceServicer):

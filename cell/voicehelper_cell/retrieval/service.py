@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from voicehelper_cell.embeddings import embed, similarity, unpack
-from voicehelper_cell.retrieval import fusion, repository
-from voicehelper_cell.retrieval.models import MAX_TERMS, Hit, Query
-from voicehelper_cell.retrieval.terms import terms
 from voicehelper_core.context import TenantContext
 from voicehelper_core.errors import Unavailable
 from voicehelper_core.log import get_logger
 from voicehelper_core.metrics import RETRIEVAL_RELEVANCE
+
+from voicehelper_cell.embeddings import embed, similarity, unpack
+from voicehelper_cell.retrieval import fusion, repository
+from voicehelper_cell.retrieval.models import MAX_TERMS, Hit, Query
+from voicehelper_cell.retrieval.terms import terms
 
 log = get_logger(__name__)
 _DEPTH = 50

@@ -1,0 +1,141 @@
+"""Which tenants are placed in this cell, from the list that the operator keeps in the cell's Postgres slice."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+from voicehelper_core import names
+from voicehelper_core.auth import Claims
+from voicehelper_core.context import TenantContext
+from voicehelper_core.errors import PermissionDenied
+from voicehelper_core.events import Envelope
+from voicehelper_core.log import get_logger
+
+log = get_logger(__name__)
+_RELOAD_SECONDS = 0.5  # strangers' tokens must not become load on Postgres
+_POLL_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """One tenant of the cell."""
+
+    tenant_id: str
+    name: str
+    suspended: bool
+    limits: Mapping[str, Any]
+
+
+class Placements:
+    """Held in memory; renewed by notification, by polling, and when a tenant is unknown."""
+
+    def __init__(self, dsn: str, cell_id: str) -> None:
+        self._dsn, self._cell_id = dsn, cell_id
+        self._channel = f"placement_{names.checked(cell_id)}"
+        self._table = f"{names.placement_schema(cell_id)}.tenants"
+        self._known: dict[str, Placement] = {}
+        self._connection: asyncpg.Connection | None = None
+        self._lock = asyncio.Lock()
+        self._changed = asyncio.Event()
+        self._loaded = float("-inf")
+        self.reason: str | None = "the list of tenants has not been read yet"
+
+    async def run(self) -> None:
+        """Keep the list; until cancelled. Without Postgres the last list stays."""
+        try:
+            while True:
+                try:
+                    await self._load()
+                except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+                    log.warning("the list of tenants cannot be read", error_type=type(error).__name__)
+                    await self._disconnect()
+                    await asyncio.sleep(0.5)
+                    continue
+                try:
+                    await asyncio.wait_for(self._changed.wait(), _POLL_SECONDS)
+                except TimeoutError:
+                    continue
+        finally:
+            await self._disconnect()
+
+    async def _load(self) -> None:
+        async with self._lock:
+            self._changed.clear()
+            if self._connection is None or self._connection.is_closed():
+                self._connection = await asyncpg.connect(self._dsn, timeout=5, command_timeout=10)
+                await self._connection.add_listener(self._channel, lambda *_: self._changed.set())
+            rows = await self._connection.fetch(f"SELECT tenant_id, name, suspended, limits FROM {self._table}")  # noqa: S608
+            self._known = {
+                row["tenant_id"]: Placement(row["tenant_id"], row["name"], row["suspended"], json.loads(row["limits"]))
+                for row in rows
+            }
+            self._loaded = time.monotonic()
+            self.reason = None
+
+    async def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None and not connection.is_closed():
+            connection.terminate()
+
+    def all(self) -> list[TenantContext]:
+        """A context for each placed tenant, for work that no user asked for."""
+        return [
+            TenantContext(tenant_id=p.tenant_id, tenant=p.name, user_id="system", cell_id=self._cell_id)
+            for p in self._known.values()
+            if not p.suspended
+        ]
+
+    async def limits(self, who: TenantContext) -> Mapping[str, Any]:
+        """What the tenant may use; empty for one that just left."""
+        placement = self._known.get(who.tenant_id)
+        return placement.limits if placement else {}
+
+    async def find(self, tenant_id: str) -> Placement | None:
+        """The placement; an unknown tenant makes the list be read again, at most twice a second."""
+        if tenant_id not in self._known and time.monotonic() - self._loaded > _RELOAD_SECONDS:
+            try:
+                await self._load()
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+                self._loaded = time.monotonic()
+        return self._known.get(tenant_id)
+
+    async def admit(self, claims: Claims) -> TenantContext:
+        """The context of a verified token. Raises PermissionDenied for tenants that are not placed here."""
+        if claims.tid:
+            await self.find(claims.tid)
+        return self.admit_known(claims)
+
+    def admit_known(self, claims: Claims) -> TenantContext:
+        """The same without reading the list again: for a call within the cell, whose token the BFF has admitted."""
+        placement = self._known.get(claims.tid or "")
+        if placement is None or placement.name != claims.tenant:
+            raise PermissionDenied("the token's tenant is not placed in this cell")
+        if placement.suspended:
+            raise PermissionDenied("the tenant is suspended")
+        return TenantContext(
+            tenant_id=placement.tenant_id,
+            tenant=placement.name,
+            user_id=claims.sub,
+            cell_id=self._cell_id,
+            roles=frozenset(claims.roles),
+            scopes=frozenset(claims.scopes),
+        )
+
+    async def admit_event(self, envelope: Envelope) -> TenantContext:
+        """The context of an event on the cell's own topic. Raises PermissionDenied."""
+        placement = await self.find(envelope.tenant_id)
+        if placement is None:
+            raise PermissionDenied(f"the tenant {envelope.tenant_id} is not placed in this cell")
+        return TenantContext(
+            tenant_id=placement.tenant_id,
+            tenant=placement.name,
+            user_id=envelope.user_id,
+            cell_id=self._cell_id,
+            request_id=str(envelope.metadata.get("request_id", envelope.event_id)),
+        )

@@ -1,0 +1,80 @@
+"""Settings of a cell's process and of its migrations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from voicehelper_core.settings import BaseAppSettings
+
+
+class CellSettings(BaseAppSettings):
+    """What the operator tells a cell: who it is, its credentials, and where everything is."""
+
+    cell_id: str
+    """Id of the cell; every name in every store is built from it."""
+    release: str = ""
+    """Release that runs."""
+    http_host: str = "127.0.0.1"
+    """Address of the BFF."""
+    http_port: int = 8080
+    """Port of the BFF, health and metrics."""
+    grpc_host: str = "127.0.0.1"
+    """Address of the gRPC services."""
+    grpc_port: int = 9090
+    """Port of the gRPC services."""
+    postgres_dsn: str = ""
+    """Postgres as the cell's login role."""
+    postgres_pool_size: int = Field(default=10, ge=2, le=500)
+    """Connections of the whole cell."""
+    kafka_bootstrap: str = "127.0.0.1:9092"
+    """Brokers, host:port."""
+    kafka_user: str = ""
+    """The cell's SCRAM user."""
+    kafka_password: str = ""
+    """Its password."""
+    milvus_uri: str = "http://127.0.0.1:19530"
+    """Milvus server."""
+    objects_root: str = "objects"
+    """Folder (or URL) of the objects of all cells; the cell writes below its own id."""
+    inference_address: str = "127.0.0.1:9091"
+    """Inference's gRPC API, host:port."""
+    identity_address: str = "127.0.0.1:9092"
+    """Identity's gRPC API, host:port."""
+    analytics_address: str = "127.0.0.1:9093"
+    """The usage API, host:port."""
+    jwks_url: str = ""
+    """Identity's public keys."""
+    jwks_cache_file: Path | None = None
+    """Copy of the keys, for when identity is down."""
+    model_base_url: str = ""
+    """Base URL of an OpenAI-compatible API (``.../v1``); empty uses the built-in ``local-extractive`` model."""
+    model_api_key: str = ""
+    """Its key."""
+    model_name: str = ""
+    """The model to ask for there."""
+    model_prompt_usd_per_million: float = Field(default=0, ge=0)
+    """Price of a million prompt tokens."""
+    model_completion_usd_per_million: float = Field(default=0, ge=0)
+    """Price of a million completion tokens."""
+    model_timeout_seconds: float = Field(default=60, gt=0)
+    """How long the provider may be silent."""
+    context_tokens: int = Field(default=3000, ge=100)
+    """Tokens of passages that a model is given."""
+    answer_seconds: float = Field(default=120, gt=0)
+    """How long an answer may take."""
+    idempotency_hours: int = Field(default=24, ge=1)
+    """How long an Idempotency-Key is remembered."""
+    max_upload_bytes: int = Field(default=20 * 2**20, ge=1)
+    """Size of an uploaded document."""
+    max_message_characters: int = Field(default=32_000, ge=1)
+    """Length of a message, in code points."""
+
+
+class MigrateSettings(BaseAppSettings):
+    """For ``migrate``."""
+
+    cell_id: str
+    """Id of the cell."""
+    postgres_dsn: str = ""
+    """Postgres as the cell's migrator role, which may become the owners of the schemas."""
