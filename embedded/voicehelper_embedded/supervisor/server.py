@@ -16,8 +16,9 @@ from fastapi import FastAPI, Response
 from voicehelper_core.http import _Server, create_app
 
 from voicehelper_embedded.home import Home
+from voicehelper_embedded.supervisor.cells import Run, Workload
 from voicehelper_embedded.supervisor.supervisor import Supervisor
-from voicehelper_embedded.supervisor.workloads import Run, Workload, Workloads
+from voicehelper_embedded.supervisor.workloads import Workloads
 
 
 def create(supervisor: Supervisor, workloads: Workloads, end: Callable[[bool], None], info: dict[str, Any]) -> FastAPI:

@@ -3,157 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
-import os
 import pwd
 import shutil
 import subprocess
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
 from voicehelper_core import names
 from voicehelper_core.errors import InvalidArgument, NotFound
 
 from voicehelper_embedded import files, ports, users
 from voicehelper_embedded.context import Context
-from voicehelper_embedded.supervisor.process import Launch
+from voicehelper_embedded.supervisor import cells
+from voicehelper_embedded.supervisor.cells import CellComponent, Run, Workload
 from voicehelper_embedded.supervisor.supervisor import Supervisor
 from voicehelper_embedded.supervisor.unit import Unit
 
 MODULES = ("voicehelper_cell",)
 RUN_SECONDS = 300
 _STATES = {"waiting": "starting", "degraded": "starting", "stopping": "stopped"}
-
-
-class Workload(BaseModel):
-    """A cell's process."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    cell_id: str = Field(pattern=names.ID.pattern)
-    release: str = Field(pattern=r"^r[0-9a-f]{11}$")
-    module: str
-    config: dict[str, Any]
-
-
-class Run(Workload):
-    """A step that ends by itself."""
-
-    command: str = Field(pattern=r"^migrate$")
-
-
-class CellComponent:
-    """A cell's process as the supervisor sees it."""
-
-    requires: tuple[str, ...] = ("postgres", "kafka", "milvus", "inference")
-    start_seconds = 90.0
-
-    def __init__(self, context: Context, name: str, workload: Workload, http: int, grpc: int) -> None:
-        self.name, self._context, self.workload = name, context, workload
-        self.port, self.grpc = http, grpc
-
-    async def prepare(self) -> Launch:
-        cell_id = self.workload.cell_id
-        user = await asyncio.to_thread(owner, self._context, cell_id)
-        folder = cell_folder(self._context, cell_id, user)
-        config = {
-            "jwks_cache_file": str(folder / "jwks.json"),
-            **self.workload.config,
-            "http_port": self.port,
-            "grpc_port": self.grpc,
-        }
-        await asyncio.to_thread(_share_objects, self._context, cell_id, user)
-        return launch(self._context, workload=self.workload, command="serve", config=config, user=user)
-
-    async def probe(self) -> str | None:
-        return await self._context.http_ready(self.port)
-
-    async def setup(self) -> None:
-        """Nothing."""
-
-
-def owner(context: Context, cell_id: str) -> str | None:
-    """The cell's operating-system user; None without root."""
-    if context.home.user is None:
-        return None
-    return users.ensure(names.os_user(cell_id), context.home.tag).pw_name
-
-
-def _share_objects(context: Context, cell_id: str, group: str | None) -> None:
-    """Let the operator (owner) and the cell (group) into the cell's folder, and nobody else.
-
-    The folder's own mode keeps others out; within it what the cell makes is open (its umask is 0), so that the operator
-    can remove it, and what the operator makes is open to the group. Without ``group`` all becomes the operator's, once
-    the cell has ended. While the cell can write there, nothing is changed below the folder: it could place links.
-    """
-    folder, platform = context.home.objects / cell_id, context.home.user
-    if group:
-        folder.mkdir(parents=True, exist_ok=True)
-    if platform is None or not folder.is_dir() or (group and _is_shared(context, cell_id)):
-        return
-    account, gid = pwd.getpwnam(platform), pwd.getpwnam(group or platform).pw_gid
-    os.chown(folder, account.pw_uid, gid)
-    folder.chmod(0o2770)
-    for path in folder.rglob("*"):
-        if path.is_symlink():
-            continue
-        os.chown(path, -1 if group else account.pw_uid, gid, follow_symlinks=False)
-        path.chmod(0o2777 if path.is_dir() else 0o666)
-
-
-def _is_shared(context: Context, cell_id: str) -> bool:
-    """Whether the cell may enter its folder of objects (not when the operator has just made it again)."""
-    if context.home.user is None:
-        return True
-    with contextlib.suppress(OSError, KeyError):
-        return (context.home.objects / cell_id).stat().st_gid == pwd.getpwnam(names.os_user(cell_id)).pw_gid
-    return False
-
-
-def cell_folder(context: Context, cell_id: str, user: str | None) -> Path:
-    """The cell's own folder for run-time files."""
-    folder = context.home.run / "cells" / cell_id
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    folder.parent.chmod(0o711)
-    folder.mkdir(exist_ok=True)
-    folder.chmod(0o700)
-    if user:
-        account = pwd.getpwnam(user)
-        os.chown(folder, account.pw_uid, account.pw_gid)
-    return folder
-
-
-def launch(
-    context: Context,
-    *,
-    workload: Workload,
-    command: str,
-    config: Mapping[str, Any],
-    user: str | None,
-) -> Launch:
-    """The command line of a module of a release, with its configuration in a file that only its user reads."""
-    path = cell_folder(context, workload.cell_id, user) / f"{command}.json"
-    text = json.dumps(dict(config), indent=2, sort_keys=True)
-    files.write(path, text, owner=user)
-    release = context.home.releases / workload.release
-    if not release.is_dir():
-        raise RuntimeError(f"release {workload.release} is not installed")
-    return Launch(
-        argv=[str(context.release.python), "-m", workload.module, command],
-        environment={
-            **context.release.environment(),
-            "PYTHONPATH": str(release),
-            "VOICEHELPER_SERVICE_VERSION": f"0.1.0+{workload.release}",
-            "VOICEHELPER_CONFIG": str(path),
-            **context.fault_environment(),
-        },
-        user=user,
-        umask=0o000 if user else 0o077,
-        files={"config": text},
-    )
 
 
 class Workloads:
@@ -188,7 +55,7 @@ class Workloads:
                     cell.workload = workload
                     self._save()
                     unit.refresh()
-                elif not await asyncio.to_thread(_is_shared, self._context, workload.cell_id):
+                elif not await asyncio.to_thread(cells.is_shared, self._context, workload.cell_id):
                     unit.refresh()
             return self.describe(name)
 
@@ -222,13 +89,13 @@ class Workloads:
             shutil.rmtree(self._context.home.run / "cells" / cell_id, ignore_errors=True)
             if self._context.home.user:
                 await asyncio.to_thread(users.remove, names.os_user(cell_id))
-                await asyncio.to_thread(_share_objects, self._context, cell_id, None)
+                await asyncio.to_thread(cells.share_objects, self._context, cell_id, None)
 
     async def run(self, name: str, step: Run) -> dict[str, Any]:
         """Run a step to its end as the cell's user."""
         _check(name, step)
-        user = await asyncio.to_thread(owner, self._context, step.cell_id)
-        what = launch(
+        user = await asyncio.to_thread(cells.owner, self._context, step.cell_id)
+        what = cells.launch(
             self._context,
             workload=step,
             command=step.command,
@@ -263,8 +130,8 @@ class Workloads:
         return {n: u for n, u in self._supervisor.units.items() if isinstance(u.component, CellComponent)}
 
     def _ports(self) -> list[int]:
-        cells = [unit.component for unit in self._units().values()]
-        return [port for cell in cells if isinstance(cell, CellComponent) for port in (cell.port, cell.grpc)]
+        found = [unit.component for unit in self._units().values()]
+        return [port for cell in found if isinstance(cell, CellComponent) for port in (cell.port, cell.grpc)]
 
     def _save(self) -> None:
         saved = {}
