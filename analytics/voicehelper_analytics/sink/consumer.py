@@ -109,6 +109,9 @@ class EventConsumer:
         return records
 
     async def _fetch(self, wait_ms: int, most: int) -> list[Record]:
+        if not self._consumer.assignment():  # aiokafka would wait for an assignment, not for the time that it is given
+            await asyncio.sleep(wait_ms / 1000)
+            return []
         try:
             return _records(await self._consumer.getmany(timeout_ms=wait_ms, max_records=most))
         except OffsetOutOfRangeError as error:
