@@ -126,7 +126,8 @@ class Context:
             extra_groups=[] if account else None,
         )
         try:
-            output, _ = await asyncio.wait_for(process.communicate(input), timeout)
+            async with asyncio.timeout(timeout):
+                output, _ = await process.communicate(input)
         except TimeoutError:
             raise RuntimeError(f"{launch.argv[0]} was not done after {timeout:g} s") from None
         finally:

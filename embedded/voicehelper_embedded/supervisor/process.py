@@ -68,7 +68,8 @@ class Process:
         loop, over = asyncio.get_running_loop(), asyncio.Event()
         loop.add_reader(descriptor, over.set)
         try:
-            await asyncio.wait_for(over.wait(), timeout)
+            async with asyncio.timeout(timeout):
+                await over.wait()
         except TimeoutError:
             return False
         finally:

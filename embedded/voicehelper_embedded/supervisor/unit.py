@@ -20,6 +20,7 @@ BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _STABLE_SECONDS = 30.0
 _PROBE_STARTING = 0.15
 _PROBE_READY = 3.0
+_PROBE_SECONDS = 5
 _FAILURES_UNTIL_RESTART = 10  # of the probe, 3 s apart: what does not answer for half a minute is started again
 
 
@@ -101,7 +102,8 @@ class Unit:
             self.state.restarts += 1
             log.warning("component ended", component=self.component.name, why=ended, restarts=self.state.restarts)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), pause)
+                async with asyncio.timeout(pause):  # not wait_for, which may swallow a cancellation in Python 3.11
+                    await self._changed.wait()
 
     async def _bring_up(self, begun: float) -> None:
         self.state.state, self.state.message = "starting", "prepares its files"
@@ -150,7 +152,8 @@ class Unit:
 
     async def _probe(self) -> str | None:
         try:
-            return await asyncio.wait_for(self.component.probe(), 5)
+            async with asyncio.timeout(_PROBE_SECONDS):
+                return await self.component.probe()
         except Exception as error:  # a starting component may fail in any way
             return f"does not answer yet ({type(error).__name__})"
 

@@ -1,0 +1,195 @@
+"""The closed set of requests of the supervisor's socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from pathlib import Path
+
+import httpx
+import pytest
+from voicehelper_embedded.context import Context
+from voicehelper_embedded.home import Home
+from voicehelper_embedded.release import Release
+from voicehelper_embedded.supervisor import server
+from voicehelper_embedded.supervisor.state import ProcessTable
+from voicehelper_embedded.supervisor.supervisor import Supervisor
+from voicehelper_embedded.supervisor.workloads import Workloads
+
+CELL = "abcdefghijkl"
+RELEASE = "r0123456789a"
+BODY = {"cell_id": CELL, "release": RELEASE, "module": "voicehelper_cell", "config": {"cell_id": CELL, "secret": "s"}}
+PROGRAM = """
+import http.server, json, os, sys
+config = json.load(open(os.environ["VOICEHELPER_CONFIG"]))
+if sys.argv[1] == "migrate":
+    print(json.dumps({"schema_revision": "conversation=0001"}))
+    sys.exit(int(config.get("fails", 0)))
+class Ready(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers(); self.wfile.write(b"ready")
+    def log_message(self, *_): pass
+http.server.HTTPServer(("127.0.0.1", config["http_port"]), Ready).serve_forever()
+"""
+
+
+@pytest.fixture
+def home(tmp_path) -> Home:
+    made = Home(tmp_path / "h")
+    made.make()
+    package = made.releases / RELEASE / "voicehelper_cell"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "__main__.py").write_text(PROGRAM)
+    return made
+
+
+class Running:
+    """A supervisor with its API."""
+
+    def __init__(self, home: Home) -> None:
+        import sys
+
+        context = Context(home, {}, {}, Release(RELEASE, home.releases / RELEASE, Path(sys.executable)))
+        self.supervisor = Supervisor(ProcessTable(home.folder), home.logs)
+        self.workloads = Workloads(context, self.supervisor)
+        for name in ("postgres", "kafka", "milvus", "inference"):
+            self.supervisor.units[name] = _Ready()  # what cells require is there
+        self.workloads.restore()
+        self.ended: list[bool] = []
+        self.api = server.Api(
+            server.create(self.supervisor, self.workloads, self.ended.append, {"pid": os.getpid()}), server.listen(home)
+        )
+        transport = httpx.AsyncHTTPTransport(uds=str(home.socket))
+        self.http = httpx.AsyncClient(transport=transport, base_url="http://supervisor", timeout=30)
+
+    async def __aenter__(self) -> Running:
+        await self.api.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.http.aclose()
+        await self.api.stop()
+        await self.supervisor.detach()
+
+    async def close(self) -> None:
+        for name in list(self.supervisor.units):
+            if name.startswith("cell-"):
+                await self.supervisor.remove(name)
+
+    async def until_ready(self) -> dict:
+        async with asyncio.timeout(20):
+            while (state := (await self.http.get(f"/workloads/cell-{CELL}")).json())["state"] != "ready":
+                await asyncio.sleep(0.05)
+        return state
+
+
+class _Ready:
+    name = "a store"
+
+    def __init__(self) -> None:
+        self.ready = asyncio.Event()
+        self.ready.set()
+        self.component = self
+
+
+async def test_a_cells_life(home):
+    async with Running(home) as running:
+        path = f"/workloads/cell-{CELL}"
+        assert (await running.http.get(path)).status_code == 404
+        assert (await running.http.put(path, json=BODY)).json()["release"] == RELEASE
+        state = await running.until_ready()
+        assert state["http"] == f"127.0.0.1:{state['port']}"
+        again = (await running.http.put(path, json=BODY)).json()
+        assert (again["pid"], again["http"], again["grpc"]) == (state["pid"], state["http"], state["grpc"])
+        config = home.run / "cells" / CELL / "serve.json"
+        assert json.loads(config.read_text())["secret"] == "s"
+        assert config.stat().st_mode & 0o777 == 0o600
+        changed = {**BODY, "config": {**BODY["config"], "secret": "t"}}
+        await running.http.put(path, json=changed)
+        async with asyncio.timeout(20):
+            while (now := (await running.http.get(path)).json())["pid"] == state["pid"] or now["state"] != "ready":
+                await asyncio.sleep(0.05)
+        assert now["http"] == state["http"]
+        assert [item["name"] for item in (await running.http.get("/workloads")).json()] == [f"cell-{CELL}"]
+        assert (await running.http.delete(path)).status_code == 204
+        assert (await running.http.delete(path)).status_code == 204
+        assert (await running.http.get(path)).status_code == 404
+        assert not config.exists()
+
+
+async def test_cells_outlive_their_supervisor(home):
+    async with Running(home) as first:
+        await first.http.put(f"/workloads/cell-{CELL}", json=BODY)
+        before = await first.until_ready()
+        keepers = first.supervisor.units[f"cell-{CELL}"]
+    async with Running(home) as second:
+        after = await second.until_ready()
+        assert (after["pid"], after["http"]) == (before["pid"], before["http"])
+        await second.close()
+        assert not keepers.process.alive()
+
+
+async def test_steps_run_to_their_end(home):
+    async with Running(home) as running:
+        path = f"/workloads/cell-{CELL}/run"
+        done = (await running.http.post(path, json={**BODY, "command": "migrate"})).json()
+        assert done["status"] == 0
+        assert json.loads(done["stdout"]) == {"schema_revision": "conversation=0001"}
+        failed = await running.http.post(path, json={**BODY, "command": "migrate", "config": {"fails": 4}})
+        assert failed.json()["status"] == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("cell-mnopqrstuvwx", {}),
+        ("../../etc", {}),
+        ("postgres", {}),
+        (f"cell-{CELL}", {"module": "os"}),
+        (f"cell-{CELL}", {"release": "../../tmp"}),
+        (f"cell-{CELL}", {"cell_id": "../x"}),
+        (f"cell-{CELL}", {"extra": 1}),
+    ],
+)
+async def test_everything_else_is_refused(home, name, change):
+    async with Running(home) as running:
+        for method, path in (("PUT", f"/workloads/{name}"), ("POST", f"/workloads/{name}/run")):
+            body = {**BODY, **change, **({"command": "migrate"} if method == "POST" else {})}
+            assert 400 <= (await running.http.request(method, path, json=body)).status_code < 500
+        assert (await running.http.get("/workloads")).json() == []
+
+
+@pytest.mark.parametrize("command", ["serve", "-c", "migrate; id"])
+async def test_only_migrations_run(home, command):
+    async with Running(home) as running:
+        answer = await running.http.post(f"/workloads/cell-{CELL}/run", json={**BODY, "command": command})
+        assert answer.status_code == 400
+
+
+async def test_stop_and_hand_over(home):
+    async with Running(home) as running:
+        await running.http.post("/stop")
+        await running.http.post("/stop", params={"keep": True})
+        assert running.ended == [True, False]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a second user")
+async def test_other_users_are_turned_away(home):
+    async with Running(home):
+        for folder in (home.folder, *home.folder.parents):
+            if folder.stat().st_uid == 0 and folder != Path("/"):
+                folder.chmod(0o755)
+        home.socket.chmod(0o666)
+        code = (
+            "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]);"
+            "s.sendall(b'GET /components HTTP/1.0\\r\\n\\r\\n'); print(len(s.recv(10)))"
+        )
+        asking = await asyncio.create_subprocess_exec(
+            "/usr/bin/python3", "-c", code, str(home.socket), user=65534, group=65534, extra_groups=[],
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        said, trouble = await asking.communicate()
+        assert said.strip() in (b"0", b""), trouble
+        assert b"PermissionError" not in trouble
