@@ -61,7 +61,7 @@ class Cell:
 
     async def close(self) -> None:
         """Answers end or are marked, then everything else closes."""
-        await self.conversation.runs.close()
+        await self.conversation.runs.close(grace=0)
         await self.local.close()
         await self.inference.close()
         await self.vectors.close()
@@ -102,7 +102,7 @@ def assemble(settings: CellSettings, pool: asyncpg.Pool, placements: Placements,
 
 def public_server(settings: CellSettings, cell: Cell, verifier: TokenVerifier, placements: Placements) -> Any:
     """gRPC for clients, through the router: what a user may call, with the user's token."""
-    server = grpc.aio.server(interceptors=[ContextInterceptor(verifier, placements.admit_known)], options=OPTIONS)
+    server = grpc.aio.server(interceptors=[ContextInterceptor(verifier, placements.admit_user)], options=OPTIONS)
     conversation_pb2_grpc.add_ConversationServiceServicer_to_server(cell.conversation, server)
     knowledge_pb2_grpc.add_KnowledgeServiceServicer_to_server(cell.knowledge, server)
     server.add_insecure_port(f"{settings.grpc_host}:{settings.grpc_port}")

@@ -10,7 +10,13 @@ from voicehelper_core import names
 from voicehelper_core.context import TenantContext
 from voicehelper_core.errors import Unavailable
 
-_LOST = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError)
+_LOST = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.exceptions.OperatorInterventionError,  # shut down, crashed, starting, cancelled
+)
 _FULL = (asyncpg.TooManyConnectionsError, asyncpg.InsufficientResourcesError)
 
 
@@ -52,7 +58,9 @@ class Database:
                     await transaction.rollback()
                 raise
             await transaction.commit()
-        except _LOST:
+        except _LOST as error:
+            if isinstance(error, ValueError):  # asyncpg's word for an argument that it cannot send
+                raise
             raise Unavailable("the connection to the database was lost: try again in a moment") from None
         finally:
             await self._pool.release(connection)

@@ -20,6 +20,14 @@ from voicehelper_core.log import get_logger
 log = get_logger(__name__)
 _RELOAD_SECONDS = 0.5  # strangers' tokens must not become load on Postgres
 _POLL_SECONDS = 5.0
+SERVICE = "service"
+"""Role of tokens that no person has."""
+
+
+def refuse_service_token(claims: Claims) -> None:
+    """A service token opens what it was made for and nothing else. Raises PermissionDenied."""
+    if SERVICE in claims.roles or claims.scopes:
+        raise PermissionDenied("a service token may be used for its own purpose only")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,7 @@ class Placements:
                 try:
                     await self._load()
                 except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+                    self.reason = f"Postgres does not answer ({type(error).__name__})"
                     log.warning("the list of tenants cannot be read", error_type=type(error).__name__)
                     await self._disconnect()
                     await asyncio.sleep(0.5)
@@ -82,6 +91,11 @@ class Placements:
         connection, self._connection = self._connection, None
         if connection is not None and not connection.is_closed():
             connection.terminate()
+
+    def admit_user(self, claims: Claims) -> TenantContext:
+        """For clients of the gRPC services: service tokens are for the probe only. Raises PermissionDenied."""
+        refuse_service_token(claims)
+        return self.admit_known(claims)
 
     def all(self) -> list[TenantContext]:
         """A context for each placed tenant, for work that no user asked for."""

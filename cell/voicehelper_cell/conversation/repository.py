@@ -22,10 +22,13 @@ def _message(row: asyncpg.Record) -> Message:
     return Message(**{**dict(row), "citations": json.loads(row["citations"])})
 
 
-async def add_conversation(connection: asyncpg.Connection, who: TenantContext, title: str, mode: str) -> Conversation:
+async def add_conversation(
+    connection: asyncpg.Connection, who: TenantContext, identifier: uuid.UUID, title: str, mode: str
+) -> Conversation:
     row = await connection.fetchrow(
-        "INSERT INTO conversations (tenant_id, user_id, title, mode) VALUES ($1, $2, $3, $4)"
+        "INSERT INTO conversations (id, tenant_id, user_id, title, mode) VALUES ($1, $2, $3, $4, $5)"
         f" RETURNING {_CONVERSATION}",
+        identifier,
         who.tenant_id,
         who.user_id,
         title,
@@ -112,6 +115,7 @@ async def add_message(
     connection: asyncpg.Connection,
     who: TenantContext,
     conversation_id: uuid.UUID,
+    identifier: uuid.UUID,
     *,
     sequence: int,
     role: str,
@@ -120,8 +124,9 @@ async def add_message(
 ) -> Message:
     """A user's message is complete; an assistant's is streaming."""
     row = await connection.fetchrow(
-        "INSERT INTO messages (tenant_id, conversation_id, user_id, sequence, role, content, status, worker)"
-        f" VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING {_MESSAGE}",
+        "INSERT INTO messages (id, tenant_id, conversation_id, user_id, sequence, role, content, status, worker)"
+        f" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING {_MESSAGE}",
+        identifier,
         who.tenant_id,
         conversation_id,
         who.user_id,
@@ -179,10 +184,11 @@ async def abandoned(connection: asyncpg.Connection, worker: str) -> list[uuid.UU
 async def add_events(
     connection: asyncpg.Connection, who: TenantContext, message_id: uuid.UUID, events: Sequence[Event]
 ) -> None:
-    """Events that came together are one row, under the id of the last."""
+    """Events that came together are one row, under the id of the last; writing them twice changes nothing."""
     body = json.dumps([{"id": event.id, "type": event.type, "body": event.body} for event in events])
     await connection.execute(
-        "INSERT INTO message_events (tenant_id, message_id, id, type, events) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO message_events (tenant_id, message_id, id, type, events) VALUES ($1, $2, $3, $4, $5)"
+        " ON CONFLICT DO NOTHING",
         who.tenant_id,
         message_id,
         events[-1].id,

@@ -9,10 +9,9 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 from voicehelper_core import context, errors, faults, trace
@@ -26,55 +25,17 @@ from voicehelper_core.metrics import CONVERSATION_SUCCESS
 
 from voicehelper_cell import outbox
 from voicehelper_cell.conversation import repository, shapes
-from voicehelper_cell.conversation.models import CITATION, COMPLETED, DELTA, ERROR, FINAL, STARTED, Event, Message
+from voicehelper_cell.conversation.models import COMPLETED, ERROR, FINAL, STARTED, Event
+from voicehelper_cell.conversation.run import Run
 from voicehelper_cell.database import Database
 
 log = get_logger(__name__)
+T = TypeVar("T")
 _FLUSH_SECONDS = 0.03
 _POLL_SECONDS = 0.2
+_PATIENCE_SECONDS = 5.0  # how long a write of an answer waits for Postgres to come back
+_MARK_SECONDS = 3.0  # how long listeners wait for the mark of a failure; the mark itself is tried until it works
 _STOPPED = "the cell was restarted while it answered: ask again"
-
-
-@dataclass(slots=True)
-class Run:
-    """An answer in the making."""
-
-    who: TenantContext
-    token: str | None
-    span: trace.Span | None
-    conversation_id: uuid.UUID
-    message_id: uuid.UUID
-    content: str
-    history: Sequence[Message]
-    events: list[Event] = field(default_factory=list)
-    news: asyncio.Condition = field(default_factory=asyncio.Condition)
-    answer: list[str] = field(default_factory=list)
-    citations: list[dict[str, Any]] = field(default_factory=list)
-    usage: Any = None
-    last_id: int = 0
-
-    @classmethod
-    def of(
-        cls,
-        who: TenantContext,
-        conversation_id: uuid.UUID,
-        message_id: uuid.UUID,
-        *,
-        content: str,
-        history: Sequence[Message],
-    ) -> Run:
-        """A run on behalf of the running call."""
-        return cls(who, token_of_call.get(), trace.current(), conversation_id, message_id, content, history)
-
-    @property
-    def ended(self) -> bool:
-        """Whether its last event is there."""
-        return bool(self.events) and self.events[-1].type in FINAL
-
-    def next(self, kind: str, body: dict[str, Any]) -> Event:
-        """A new event, with the next id."""
-        self.last_id += 1
-        return Event(self.last_id, kind, body)
 
 
 class Runs:
@@ -84,20 +45,40 @@ class Runs:
         self._database, self._seconds = database, seconds
         self._orchestrator = orchestrator_pb2_grpc.OrchestratorStub(channel)
         self._runs: dict[uuid.UUID, Run] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._began = self._succeeded = 0
+        self._closing = False
         self.worker = uuid.uuid4().hex
         """Tells this process's answers from those of processes that are gone."""
 
-    def start(self, run: Run) -> None:
-        """Answer in the background."""
-        self._runs[run.message_id] = run
-        task = asyncio.create_task(self._carry_out(run), name=f"run-{run.message_id}")
+    async def begin(self, opening: Coroutine[Any, Any, tuple[uuid.UUID, Run | None]]) -> uuid.UUID:
+        """Store a message and start its run, both or neither, also when the caller goes away in between."""
+        if self._closing:
+            opening.close()
+            raise errors.Unavailable("the cell is stopping: try again in a moment")
+
+        async def both() -> uuid.UUID:
+            message_id, run = await opening
+            if run is not None:
+                self._runs[run.message_id] = run
+                self._keep(asyncio.create_task(self._carry_out(run), name=f"run-{run.message_id}"))
+            return message_id
+
+        return await asyncio.shield(self._keep(asyncio.create_task(both(), name="begin")))
+
+    def _keep(self, task: asyncio.Task[T]) -> asyncio.Task[T]:
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waited has it; nobody may be left
 
     async def close(self, grace: float = 2.0) -> None:
-        """Let answers end; those that do not are marked as failed."""
+        """Take no more; let answers end; those that do not are marked as failed."""
+        self._closing = True
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=grace)
         for task in list(self._tasks):
@@ -119,10 +100,11 @@ class Runs:
 
     async def follow(self, who: TenantContext, message_id: uuid.UUID, after: int) -> AsyncIterator[Event]:
         """Events after an id: what is written, then what comes."""
+        ended = False
         while True:
             run = self._runs.get(message_id)
             if run is not None and run.who.tenant_id == who.tenant_id:
-                async for event in _live(run, after):
+                async for event in run.live(after):
                     yield event
                 return
             async with self._database.tenant(who) as connection:
@@ -133,11 +115,13 @@ class Runs:
                 if event.type in FINAL:
                     return
             if not found:
+                if ended:
+                    return  # the caller has seen its last event
                 async with self._database.tenant(who) as connection:
                     message = await repository.message(connection, who, message_id)
-                if message is None or message.status != "streaming":
-                    return  # the caller has seen its last event
-                await asyncio.sleep(_POLL_SECONDS)
+                ended = message is None or message.status != "streaming"
+                if not ended:
+                    await asyncio.sleep(_POLL_SECONDS)
 
     async def _carry_out(self, run: Run) -> None:
         reset = token_of_call.set(run.token)
@@ -188,7 +172,7 @@ class Runs:
         flushed = 0.0
         try:
             async for chunk in call:
-                if event := _event(run, chunk):
+                if event := run.take(chunk):
                     waiting.append(event)
                 if waiting and time.monotonic() - flushed > _FLUSH_SECONDS:
                     await self._publish(run, waiting)
@@ -201,83 +185,79 @@ class Runs:
     async def _publish(self, run: Run, events: list[Event]) -> None:
         if not events:
             return
-        async with self._database.tenant(run.who) as connection:
-            await repository.add_events(connection, run.who, run.message_id, events)
-        await _tell(run, events)
+
+        async def write() -> None:
+            async with self._database.tenant(run.who) as connection:
+                await repository.add_events(connection, run.who, run.message_id, events)
+
+        await _patiently(write)
+        await run.tell(events)
 
     async def _complete(self, run: Run) -> None:
         """Answer, event for the world and last event in one transaction, before anybody hears of it."""
         usage = run.usage
         if usage is None:
             raise errors.Unavailable("the model ended without an answer: ask again")
-        tokens = usage.prompt_tokens + usage.completion_tokens
-        async with self._database.tenant(run.who) as connection:
-            message = await repository.complete(
-                connection, run.message_id, content="".join(run.answer), citations=run.citations, model=usage.model,
-                tokens_used=tokens, cost_usd=Decimal(str(usage.cost_usd)),
-            )  # fmt: skip
-            if message is None:
-                raise errors.Conflict("the run was ended by another process")
-            payload = MessageSent(
-                conversation_id=run.conversation_id,
-                message_id=run.message_id,
-                role="assistant",
-                content=message.content,
-                model=usage.model,
-                tokens_used=tokens,
-                cost_usd=Decimal(str(usage.cost_usd)),
-            )
-            await outbox.publish(
-                connection, run.who, payload, aggregate_id=run.conversation_id, aggregate_type="conversation"
-            )
-            event = run.next(COMPLETED, {"message": shapes.message(message)})
-            await repository.add_events(connection, run.who, run.message_id, [event])
+        tokens, cost = usage.prompt_tokens + usage.completion_tokens, Decimal(str(usage.cost_usd))
+        number = run.next(COMPLETED, {}).id
+
+        async def write() -> Event:
+            async with self._database.tenant(run.who) as connection:
+                message = await repository.complete(
+                    connection, run.message_id, content="".join(run.answer), citations=run.citations,
+                    model=usage.model, tokens_used=tokens, cost_usd=cost,
+                )  # fmt: skip
+                if message is None:
+                    raise errors.Conflict("the answer had ended before")
+                payload = MessageSent(
+                    conversation_id=run.conversation_id, message_id=run.message_id, role="assistant",
+                    content=message.content, model=usage.model, tokens_used=tokens, cost_usd=cost,
+                )  # fmt: skip
+                await outbox.publish(
+                    connection, run.who, payload, aggregate_id=run.conversation_id, aggregate_type="conversation"
+                )
+                event = Event(number, COMPLETED, {"message": shapes.message(message)})
+                await repository.add_events(connection, run.who, run.message_id, [event])
+            return event
+
+        event = await _patiently(write)
         await faults.point("conversation.answer.after-complete")
-        await _tell(run, [event])
+        await run.tell([event])
 
     async def _fail(self, run: Run, code: str, detail: str) -> None:
-        """Mark the run; where even that fails, the next process does it."""
+        """Tell that the run failed, marked if possible; without Postgres the mark follows when it is back."""
         last = run.events[-1].id if run.events else 0
-        event = Event(last + 1, ERROR, {"code": code, "detail": detail})
-        try:
-            async with self._database.tenant(run.who) as connection:
-                if await repository.fail(connection, run.message_id, detail):
-                    await repository.add_events(connection, run.who, run.message_id, [event])
-        except Exception as error:
-            log.error("a failed answer could not be marked", message_id=str(run.message_id), error=str(error)[:300])
-        await _tell(run, [event])
+        marking = self._keep(asyncio.create_task(self._mark(run, last, code, detail), name=f"mark-{run.message_id}"))
+        done, _ = await asyncio.wait({marking}, timeout=1.0 if self._closing else _MARK_SECONDS)
+        events = marking.result() if done else []
+        await run.tell(events or [Event(last + 1, ERROR, {"code": code, "detail": detail})])
+
+    async def _mark(self, run: Run, last: int, code: str, detail: str) -> list[Event]:
+        """Mark the run; the events that its listeners lack: usually the error, the end where it had one already."""
+        pause = 0.2
+        while True:
+            try:
+                async with self._database.tenant(run.who) as connection:
+                    if await repository.fail(connection, run.message_id, detail):
+                        number = await repository.last_event(connection, run.message_id) + 1
+                        event = Event(number, ERROR, {"code": code, "detail": detail})
+                        await repository.add_events(connection, run.who, run.message_id, [event])
+                    return await repository.events(connection, run.message_id, last)
+            except errors.Unavailable:
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, 5.0)
+            except Exception as error:
+                log.error("a failed answer could not be marked", message_id=str(run.message_id), exc_info=error)
+                return []
 
 
-def _event(run: Run, chunk: Any) -> Event | None:
-    match chunk.WhichOneof("part"):
-        case "delta":
-            run.answer.append(chunk.delta)
-            return run.next(DELTA, {"delta": chunk.delta})
-        case "citation":
-            citation = shapes.citation(chunk.citation)
-            run.citations.append(citation)
-            return run.next(CITATION, {"citation": citation})
-        case "usage":
-            run.usage = chunk.usage
-    return None
-
-
-async def _tell(run: Run, events: list[Event]) -> None:
-    async with run.news:
-        run.events += events
-        run.news.notify_all()
-
-
-async def _live(run: Run, after: int) -> AsyncIterator[Event]:
-    place = 0
+async def _patiently(write: Callable[[], Awaitable[T]]) -> T:
+    """A write that may be repeated, tried again for a while when Postgres is away."""
+    until = time.monotonic() + _PATIENCE_SECONDS
     while True:
-        while place < len(run.events):
-            event = run.events[place]
-            place += 1
-            if event.id > after:
-                yield event
-        if run.ended:
-            return
-        async with run.news:
-            while place >= len(run.events) and not run.ended:
-                await run.news.wait()
+        try:
+            return await write()
+        except errors.Unavailable:
+            if time.monotonic() > until:
+                raise
+            await asyncio.sleep(0.2)

@@ -16,7 +16,8 @@ from voicehelper_core.events import ConversationCreated, MessageSent
 from voicehelper_cell import outbox, pagination
 from voicehelper_cell.conversation import repository
 from voicehelper_cell.conversation.models import Conversation, Event, Message
-from voicehelper_cell.conversation.runs import Run, Runs
+from voicehelper_cell.conversation.run import Run
+from voicehelper_cell.conversation.runs import Runs
 from voicehelper_cell.database import Database
 from voicehelper_cell.settings import CellSettings
 
@@ -40,16 +41,16 @@ class ConversationService:
         if mode != "chat":
             raise InvalidArgument("mode: this version answers in the mode 'chat' only")
         async with self._database.tenant(who) as connection:
-            made = await repository.add_conversation(connection, who, title, mode)
+            identifier = uuid.uuid4()
             earlier = await self._claim(
-                connection, who, "conversations", key, body=f"{mode}\n{title}", result_id=made.id
+                connection, who, "conversations", key, body=f"{mode}\n{title}", result_id=identifier
             )
             if earlier is not None:
-                await connection.execute("DELETE FROM conversations WHERE id = $1", made.id)
                 found = await repository.conversation(connection, who, earlier)
                 if found is None:
                     raise NotFound("the conversation of this Idempotency-Key is gone")
                 return found
+            made = await repository.add_conversation(connection, who, identifier, title, mode)
             payload = ConversationCreated(conversation_id=made.id, title=title, mode="chat")
             await outbox.publish(connection, who, payload, aggregate_id=made.id, aggregate_type="conversation")
         return made
@@ -91,38 +92,37 @@ class ConversationService:
         self._check(content)
         conversation_id = pagination.identifier(identifier, "conversation")
         quota = (await self._limits(who)).get("tokens_per_day")
-        answer_id, run = await self._begin(who, conversation_id, content, key=key, quota=quota)
-        if run is not None:
-            self._runs.start(run)
+        answer_id = await self._runs.begin(self._open(who, conversation_id, content, key=key, quota=quota))
         return self._runs.follow(who, answer_id, 0)
 
-    async def _begin(
+    async def _open(
         self, who: TenantContext, conversation_id: uuid.UUID, content: str, *, key: str, quota: int | None
     ) -> tuple[uuid.UUID, Run | None]:
         """Question, answer-to-be and event in one transaction; no run when the key has one already."""
         async with self._database.tenant(who) as connection:
+            question_id, answer_id = uuid.uuid4(), uuid.uuid4()
+            route = f"conversations/{conversation_id}/messages"
+            earlier = await self._claim(connection, who, route, key, body=content, result_id=answer_id)
+            if earlier is not None:
+                return earlier, None
             sequence = await repository.take_turn(connection, who, conversation_id)
             if sequence is None:
                 raise NotFound("there is no conversation with this id")
-            answer = await repository.add_message(
-                connection, who, conversation_id, sequence=sequence + 1, role="assistant", worker=self._runs.worker
-            )
-            route = f"conversations/{conversation_id}/messages"
-            earlier = await self._claim(connection, who, route, key, body=content, result_id=answer.id)
-            if earlier is not None:
-                await connection.execute("DELETE FROM messages WHERE id = $1", answer.id)
-                return earlier, None
             if quota is not None and await repository.tokens_today(connection) >= quota:
                 raise QuotaExceeded(f"the tenant has used its {quota} model tokens of today (UTC)")
-            question = await repository.add_message(
-                connection, who, conversation_id, sequence=sequence, role="user", content=content
+            await repository.add_message(
+                connection, who, conversation_id, question_id, sequence=sequence, role="user", content=content
             )
-            payload = MessageSent(conversation_id=conversation_id, message_id=question.id, role="user", content=content)
+            await repository.add_message(
+                connection, who, conversation_id, answer_id, sequence=sequence + 1, role="assistant",
+                worker=self._runs.worker,
+            )  # fmt: skip
+            payload = MessageSent(conversation_id=conversation_id, message_id=question_id, role="user", content=content)
             await outbox.publish(connection, who, payload, aggregate_id=conversation_id, aggregate_type="conversation")
             past = await repository.latest(connection, conversation_id, sequence, HISTORY_MESSAGES)
             await faults.point("conversation.send.before-commit")
         await faults.point("conversation.send.after-commit")
-        return answer.id, Run.of(who, conversation_id, answer.id, content=content, history=past)
+        return answer_id, Run.of(who, conversation_id, answer_id, content=content, history=past)
 
     async def follow(
         self, who: TenantContext, conversation_id: str, message_id: str, after: int

@@ -47,18 +47,23 @@ class OpenAICompatible:
             "stream_options": {"include_usage": True},
             **({"max_tokens": request.max_tokens} if request.max_tokens else {}),
         }
-        answer, usage = "", None
+        answer, usage, finished = "", None, False
         try:
             async with self._http.stream("POST", "chat/completions", json=body) as response:
                 await _check(response)
                 async for event in _events(response):
                     usage = event.get("usage") or usage
                     for choice in event.get("choices") or []:
+                        finished = finished or choice.get("finish_reason") is not None
                         if text := (choice.get("delta") or {}).get("content"):
                             answer += text
                             yield model_pb2.GenerateChunk(delta=text)
         except httpx.HTTPError as error:
             raise Unavailable(f"the model provider does not answer ({type(error).__name__})") from None
+        except (AttributeError, TypeError):
+            raise Unavailable("the model provider sent something that is not a chat completion") from None
+        if not finished:
+            raise Unavailable("the model provider ended in the middle of an answer: ask again")
         for quote in _quotes(answer, request.passages):
             yield model_pb2.GenerateChunk(quote=quote)
         yield model_pb2.GenerateChunk(usage=self._usage(request, body["messages"], answer, usage))

@@ -16,7 +16,8 @@ from voicehelper_core.gen.conversation.v1 import conversation_pb2_grpc
 from voicehelper_core.gen.knowledge.v1 import knowledge_pb2_grpc
 from voicehelper_core.grpc_service import outgoing_metadata, token_of_call
 
-SERVICE = "service"
+from voicehelper_cell.placements import refuse_service_token
+
 CALLER = "web"
 
 
@@ -73,8 +74,7 @@ async def _enter(request: Request, claims: Claims, token: str) -> AsyncIterator[
 
 async def _user(request: Request) -> AsyncIterator[TenantContext]:
     claims, token = await _verified(request)
-    if SERVICE in claims.roles or claims.scopes:
-        raise PermissionDenied("a service token may be used for its own purpose only")
+    refuse_service_token(claims)
     async for who in _enter(request, claims, token):
         yield who
 
