@@ -1,0 +1,1 @@
+"""A package, so that pytest imports these modules by their names and makes none named ``operator``."""

@@ -1,0 +1,300 @@
+"""A world in memory: the ports that the reconcilers know, with what they made, and faults on demand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from voicehelper_core import errors
+from voicehelper_crds import KINDS, Resource
+from voicehelper_crds.validation import ValidationFailed, validate, validate_update
+
+from voicehelper_operator.cells.apply import CellApplier
+from voicehelper_operator.cells.reconciler import CellReconciler
+from voicehelper_operator.identity import Admin, AdminState
+from voicehelper_operator.settings import OperatorSettings
+from voicehelper_operator.slices.credentials import CellCredentials
+from voicehelper_operator.slices.interface import CellRef, TenantRef
+from voicehelper_operator.tenants.apply import TenantApplier
+from voicehelper_operator.tenants.reconciler import TenantReconciler
+from voicehelper_operator.workloads.interface import StepFailed, WorkloadSpec, WorkloadState
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Crash(BaseException):
+    """The operator died here."""
+
+
+class MemoryStore:
+    """Resources with generations, finalizers and cascades, as the embedded store has them."""
+
+    def __init__(self) -> None:
+        self.objects: dict[tuple[str, str], Resource] = {}
+        self.writes = 0
+        self._version = 0
+
+    def _put(self, resource: Resource) -> Any:
+        self._version += 1
+        self.writes += 1
+        metadata = resource.metadata.model_copy(update={"resource_version": str(self._version)})
+        stored = resource.model_copy(update={"metadata": metadata})
+        self.objects[stored.kind, stored.metadata.name] = stored  # type: ignore[attr-defined]
+        return stored.model_copy(deep=True)
+
+    async def get(self, kind: Any, name: str) -> Any:
+        try:
+            return self.objects[kind.kind_name, name].model_copy(deep=True)
+        except KeyError:
+            raise errors.NotFound(f"no {kind.kind_name} '{name}'") from None
+
+    async def list(self, kind: Any, labels: Mapping[str, str] | None = None) -> list[Any]:
+        return [
+            item.model_copy(deep=True) for (name, _), item in sorted(self.objects.items()) if name == kind.kind_name
+        ]
+
+    async def create(self, manifest: Mapping[str, Any]) -> Any:
+        if (manifest["kind"], manifest["metadata"]["name"]) in self.objects:
+            raise errors.Conflict("it exists")
+        return await self.apply(manifest)
+
+    async def apply(self, manifest: Mapping[str, Any]) -> Any:
+        try:
+            new = validate(manifest)
+        except ValidationFailed as error:
+            raise errors.InvalidArgument(str(error)) from None
+        old = self.objects.get((new.kind, new.metadata.name))  # type: ignore[attr-defined]
+        if old is None:
+            self._version += 1
+            update = {"uid": f"uid-{self._version}", "generation": 1, "creation_timestamp": NOW}
+            return self._put(new.model_copy(update={"metadata": new.metadata.model_copy(update=update)}))
+        if old.metadata.deletion_timestamp:
+            raise errors.Conflict("it is being deleted")
+        validate_update(old, new)
+        if old.spec == new.spec:  # type: ignore[attr-defined]
+            return old.model_copy(deep=True)
+        metadata = old.metadata.model_copy(update={"generation": (old.metadata.generation or 0) + 1})
+        return self._put(old.model_copy(update={"spec": new.spec, "metadata": metadata}))  # type: ignore[attr-defined]
+
+    async def update_status(self, kind: Any, name: str, status: Any, *, resource_version: str | None = None) -> Any:
+        current = await self.get(kind, name)
+        if resource_version is not None and current.metadata.resource_version != resource_version:
+            raise errors.Conflict("stale")
+        return current if current.status == status else self._put(current.model_copy(update={"status": status}))
+
+    async def set_finalizers(self, kind: Any, name: str, finalizers: list[str]) -> None:
+        current = await self.get(kind, name)
+        metadata = current.metadata.model_copy(update={"finalizers": finalizers})
+        self._put(current.model_copy(update={"metadata": metadata}))
+        self._collect(kind.kind_name, name)
+
+    async def delete(self, kind: Any, name: str) -> None:
+        current = await self.get(kind, name)
+        if current.metadata.deletion_timestamp is None:
+            metadata = current.metadata.model_copy(update={"deletion_timestamp": NOW})
+            self._put(current.model_copy(update={"metadata": metadata}))
+        for (other, dependant), item in list(self.objects.items()):
+            if any(owner.uid == current.metadata.uid for owner in item.metadata.owner_references):
+                await self.delete(KINDS[other], dependant)
+        self._collect(kind.kind_name, name)
+
+    def _collect(self, kind: str, name: str) -> None:
+        item = self.objects.get((kind, name))
+        if item and item.metadata.deletion_timestamp and not item.metadata.finalizers:
+            del self.objects[kind, name]
+
+
+class MemorySecrets:
+    def __init__(self) -> None:
+        self.bundles: dict[str, dict[str, str]] = {}
+
+    async def get(self, name: str) -> dict[str, str] | None:
+        return dict(self.bundles[name]) if name in self.bundles else None
+
+    async def put(self, name: str, data: Mapping[str, str]) -> None:
+        self.bundles[name] = dict(data)
+
+    async def delete(self, name: str) -> None:
+        self.bundles.pop(name, None)
+
+
+class MemoryEvents:
+    def __init__(self) -> None:
+        self.recorded: list[tuple[str, str, str, str]] = []
+
+    async def record(self, resource: Any, reason: str, message: str, *, warning: bool = False) -> None:
+        self.recorded.append((resource.kind, resource.metadata.name, reason, message))
+
+    async def events(self, kind: str, name: str) -> list[Any]:
+        return []
+
+
+@dataclass
+class MemorySlice:
+    """``cells`` and ``tenants`` are what exists; ``broken`` is what every call raises."""
+
+    store: str
+    isolated: bool = True
+    step: Callable[[str], None] = lambda _: None
+    cells: set[str] = field(default_factory=set)
+    tenants: dict[tuple[str, str], str] = field(default_factory=dict)
+    data: set[tuple[str, str]] = field(default_factory=set)
+    archived: set[str] = field(default_factory=set)
+    broken: str = ""
+    writes: int = 0
+
+    def _check(self, name: str) -> None:
+        self.step(f"{self.store}.{name}")
+        if self.broken:
+            raise RuntimeError(self.broken)
+
+    async def observe(self, cell: CellRef) -> list[str]:
+        return [] if cell.cell_id in self.cells else [f"{self.store} of the cell"]
+
+    async def ensure(self, cell: CellRef) -> list[str]:
+        self._check("ensure.before")
+        if cell.cell_id in self.cells:
+            return []
+        self.cells.add(cell.cell_id)
+        self.writes += 1
+        self._check("ensure.after")
+        return [f"{self.store} of the cell"]
+
+    async def verify(self, cell: CellRef) -> str | None:
+        return None
+
+    async def remove(self, cell: CellRef) -> None:
+        self._check("remove.before")
+        self.cells.discard(cell.cell_id)
+        self.tenants = {key: name for key, name in self.tenants.items() if key[0] != cell.cell_id}
+        self.data = {key for key in self.data if key[0] != cell.cell_id}
+        self._check("remove.after")
+
+    async def archive(self, cell: CellRef) -> None:
+        self.archived.add(cell.cell_id)
+
+    async def ensure_tenant(self, cell: CellRef, tenant: TenantRef) -> list[str]:
+        self._check("ensure_tenant.before")
+        key = (cell.cell_id, tenant.tenant_id)
+        told = json.dumps([tenant.name, tenant.suspended, dict(tenant.limits)], sort_keys=True)
+        if self.tenants.get(key) == told:
+            return []
+        made = [] if key in self.tenants else [f"{self.store} of the tenant"]
+        self.tenants[key] = told
+        self.data.add(key)
+        self.writes += 1
+        self._check("ensure_tenant.after")
+        return made
+
+    async def remove_tenant(self, cell: CellRef, tenant_id: str, *, data: bool) -> None:
+        self._check("remove_tenant.before")
+        self.tenants.pop((cell.cell_id, tenant_id), None)
+        if data:
+            self.data.discard((cell.cell_id, tenant_id))
+        self._check("remove_tenant.after")
+
+
+@dataclass
+class MemoryRuntime:
+    step: Callable[[str], None] = lambda _: None
+    running: dict[str, WorkloadSpec] = field(default_factory=dict)
+    migrated: set[str] = field(default_factory=set)
+    restarts: dict[str, int] = field(default_factory=dict)
+    broken_migration: str = ""
+
+    def _state(self, cell_id: str) -> WorkloadState:
+        spec = self.running[cell_id]
+        return WorkloadState(
+            True, "ready", self.restarts.get(cell_id, 0), "", spec.release, "127.0.0.1:1", "127.0.0.1:2"
+        )
+
+    async def ensure(self, spec: WorkloadSpec) -> WorkloadState:
+        self.step("workload.before")
+        assert spec.cell_id in self.migrated, "code must not run before its migration"
+        self.running[spec.cell_id] = spec
+        self.step("workload.after")
+        return self._state(spec.cell_id)
+
+    async def observe(self, cell_id: str) -> WorkloadState | None:
+        return self._state(cell_id) if cell_id in self.running else None
+
+    async def remove(self, cell_id: str) -> None:
+        self.running.pop(cell_id, None)
+
+    async def run_once(self, spec: WorkloadSpec, command: str) -> str:
+        self.step("migrate.before")
+        if self.broken_migration:
+            raise StepFailed(self.broken_migration)
+        self.migrated.add(spec.cell_id)
+        self.step("migrate.after")
+        return 'starting\n{"schema_revision": "conversation=1"}\n'
+
+
+@dataclass
+class MemoryIdentity:
+    step: Callable[[str], None] = lambda _: None
+    tenants: dict[str, tuple[str, Admin]] = field(default_factory=dict)
+
+    async def ensure_tenant(self, name: str, tenant_id: str, admin: Admin, max_users: int) -> AdminState:
+        self.step("identity.before")
+        known = self.tenants.setdefault(tenant_id, (name, admin))
+        self.step("identity.after")
+        return AdminState(known[1].password == admin.password, "the password is another", 1)
+
+    async def remove_tenant(self, tenant_id: str) -> None:
+        self.tenants.pop(tenant_id, None)
+
+    async def service_token(self, name: str, tenant_id: str, scope: str) -> str:
+        return "token"
+
+
+class World:
+    """Reconcilers over memory. ``step`` is called at every effect and may raise Crash."""
+
+    def __init__(self) -> None:
+        self.hook: Callable[[str], None] = lambda _: None
+        self.store, self.secrets, self.events = MemoryStore(), MemorySecrets(), MemoryEvents()
+
+        def step(name: str) -> None:
+            self.hook(name)
+
+        names = (("postgres", True), ("kafka", True), ("milvus", False), ("objects", True))
+        self.slices = [MemorySlice(name, isolated, step) for name, isolated in names]
+        self.runtime, self.identity = MemoryRuntime(step), MemoryIdentity(step)
+        self.restart()
+
+    def restart(self) -> None:
+        """A new operator: nothing is remembered but what is in the stores."""
+        settings = OperatorSettings(release="r00000000001", router_url="http://router")
+        credentials = CellCredentials(self.secrets)
+        applier = CellApplier(settings, self.store, self.slices, credentials, self.runtime)
+        self.cells = CellReconciler(applier, self.events)
+        tenants = TenantApplier(self.store, self.secrets, self.slices, self.identity)
+        self.tenants = TenantReconciler(tenants, self.events, self, "http://router")
+
+    async def probe(self, name: str, tenant_id: str, cell_id: str) -> str | None:
+        """The routed probe: the cell runs and knows the tenant."""
+        known = (cell_id, tenant_id) in self.slices[0].tenants
+        return None if cell_id in self.runtime.running and known else "nobody answered"
+
+    async def pass_once(self) -> None:
+        """Every object once, in the order of the queue after a resync."""
+        for kind, name in sorted(self.store.objects):
+            if kind in ("Cell", "Tenant"):
+                reconciler = self.cells if kind == "Cell" else self.tenants
+                try:
+                    await reconciler.reconcile(name)
+                except errors.NotFound:
+                    continue
+
+    async def settle(self, passes: int = 12) -> int:
+        """Passes until nothing is written any more; how many it took."""
+        for count in range(passes):
+            before = self.store.writes
+            await self.pass_once()
+            if self.store.writes == before:
+                return count
+        raise AssertionError("the world does not come to rest")
