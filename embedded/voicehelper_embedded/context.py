@@ -66,13 +66,16 @@ class Context:
     def python(self, module: str, *arguments: str, config: Mapping[str, Any], name: str) -> Launch:
         """A Python process of the release with its configuration file."""
         text = json.dumps({**config, **self.overrides(name)}, indent=2, default=str)
+        data = self.own_data(name.removesuffix("-migrate"))
+        temporary = self.own(data / "tmp")
         path = self.write(f"{name}.json", text)
         return Launch(
             argv=[str(self.release.python), "-m", module, *arguments],
             environment={
                 **self.release.environment(),
                 "VOICEHELPER_CONFIG": str(path),
-                "HOME": str(self.home.data(name)),
+                "HOME": str(data),
+                "TMPDIR": str(temporary),  # a killed process leaves nothing elsewhere
                 **self.fault_environment(),
             },
             user=self.home.user,
@@ -86,9 +89,12 @@ class Context:
 
     def own_data(self, name: str) -> Path:
         """The component's data folder, private to the platform's user."""
+        return self.own(self.home.data(name))
+
+    def own(self, folder: Path) -> Path:
+        """A folder that only the platform's user enters."""
         import pwd
 
-        folder = self.home.data(name)
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
         if self.home.user:

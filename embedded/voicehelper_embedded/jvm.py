@@ -12,7 +12,7 @@ from pathlib import Path
 from voicehelper_embedded.home import Home
 
 POM = Path(__file__).parent / "jvm" / "pom.xml"
-FLAGS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
+FLAGS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-XX:-UsePerfData")
 
 
 def folder(home: Home) -> Path:
@@ -48,12 +48,12 @@ def fetch(home: Home, say: Callable[[str], None]) -> None:
             shutil.rmtree(other, ignore_errors=True)
 
 
-def command(home: Home, main: str, *arguments: str, heap: str, libraries: str = "kafka", log: Path) -> list[str]:
+def command(home: Home, main: str, *arguments: str, heap: str, log: Path, temporary: Path) -> list[str]:
     """The command line of a JVM program; ``heap`` such as ``320m``."""
     java = Path(os.environ["JAVA_HOME"]) / "bin" / "java" if os.environ.get("JAVA_HOME") else "java"
     return [
-        str(java), f"-Xmx{heap}", *FLAGS, f"-Dlog4j2.configurationFile={log}", "-cp", f"{folder(home) / libraries}/*",
-        main, *arguments,
+        str(java), f"-Xmx{heap}", *FLAGS, f"-Djava.io.tmpdir={temporary}", f"-Dlog4j2.configurationFile={log}",
+        "-cp", f"{folder(home) / 'kafka'}/*", main, *arguments,
     ]  # fmt: skip
 
 

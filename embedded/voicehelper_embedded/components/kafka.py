@@ -27,8 +27,9 @@ async def jvm_launch(component: BaseComponent, main: str, config: Path, text: st
     else:
         raise RuntimeError("the JVM libraries are not there: run `voicehelper up`")
     log = component.context.write("log4j2.xml", jvm.LOG4J)
+    temporary = component.context.own(home.data(component.name) / "tmp")
     return Launch(
-        argv=jvm.command(home, main, str(config), heap=heap, log=log),
+        argv=jvm.command(home, main, str(config), heap=heap, log=log, temporary=temporary),
         environment={"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"},
         user=home.user,
         folder=home.data(component.name),
@@ -57,7 +58,9 @@ class Kafka(BaseComponent):
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         log = self.context.home.run / "log4j2.xml"
         arguments = ("format", "--standalone", "-t", cluster, "-c", str(config))
-        argv = jvm.command(self.context.home, "kafka.tools.StorageTool", *arguments, heap="128m", log=log)
+        temporary = self.context.home.data(self.name) / "tmp"
+        tool = "kafka.tools.StorageTool"
+        argv = jvm.command(self.context.home, tool, *arguments, heap="128m", log=log, temporary=temporary)
         await self.context.run_once(Launch(argv, launch.environment, launch.user, launch.folder))
 
     def _properties(self, data: Path) -> str:

@@ -17,13 +17,14 @@ class Milvus(BaseComponent):
 
     async def prepare(self) -> Launch:
         data = self.context.own_data(self.name)
+        self.context.own(data / "tmp")
         python = self.context.release.python
         return Launch(
             argv=[
                 str(python), str(Path(python).with_name("milvus-lite")), "server",
                 "--data-dir", str(data / "db"), "--host", HOST, "--port", str(self.port),
             ],
-            environment={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": str(data)},
+            environment={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "HOME": str(data), "TMPDIR": str(data / "tmp")},
             user=self.context.home.user,
             folder=data,
         )  # fmt: skip

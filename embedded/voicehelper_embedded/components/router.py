@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 
 from voicehelper_router import bootstrap, envoy
 from voicehelper_router.settings import BootstrapSettings
@@ -37,7 +36,7 @@ class Router(BaseComponent):
         base_id = int(self.context.home.tag, 16) % 30_000 + 1
         return Launch(
             argv=envoy.command(path, base_id=base_id),
-            environment={"PATH": "/usr/bin:/bin", "HOME": str(data), "TMPDIR": os.environ.get("TMPDIR", "/tmp")},  # noqa: S108
+            environment={"PATH": "/usr/bin:/bin", "HOME": str(data), "TMPDIR": str(self.context.own(data / "tmp"))},
             user=self.context.home.user,
             folder=data,
             files={"bootstrap": text},

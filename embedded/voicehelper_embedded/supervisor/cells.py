@@ -139,6 +139,8 @@ def launch(
             "PYTHONPATH": str(release),
             "VOICEHELPER_SERVICE_VERSION": f"0.1.0+{workload.release}",
             "VOICEHELPER_CONFIG": str(path),
+            "HOME": str(path.parent),
+            "TMPDIR": str(path.parent),
             **context.fault_environment(),
         },
         user=user,
