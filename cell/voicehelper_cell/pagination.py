@@ -12,6 +12,7 @@ from voicehelper_core.errors import InvalidArgument, NotFound
 
 MAX_LIMIT = 100
 DEFAULT_LIMIT = 50
+_MAX_CURSOR = 500
 
 
 def checked_limit(limit: int) -> int:
@@ -27,11 +28,13 @@ def encode(*key: object) -> str:
 
 
 def _decode(cursor: str, parts: int) -> list[str]:
+    if len(cursor) > _MAX_CURSOR:
+        raise _refused()
     try:
         key = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         if not isinstance(key, list) or len(key) != parts or not all(isinstance(part, str) for part in key):
             raise ValueError
-    except (ValueError, TypeError, binascii.Error):
+    except (ValueError, TypeError, RecursionError, binascii.Error):
         raise _refused() from None
     return key
 

@@ -67,7 +67,8 @@ class Placements:
                     await asyncio.sleep(0.5)
                     continue
                 try:
-                    await asyncio.wait_for(self._changed.wait(), _POLL_SECONDS)
+                    async with asyncio.timeout(_POLL_SECONDS):
+                        await self._changed.wait()
                 except TimeoutError:
                     continue
         finally:
