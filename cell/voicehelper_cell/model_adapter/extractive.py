@@ -1,42 +1,44 @@
 """``local-extractive``: quotes the sentences that answer a question best, or says that it does not know.
 
-It generates no text of its own and needs no network. Evidence is judged by how many of the question's terms (weighted
-by their rarity among the passages) a sentence with its surroundings covers, and by the passage's similarity to the
-question.
+It generates no text of its own and needs no network. Evidence is judged by how many of the question's words (weighted
+by their rarity among the passages) a sentence with its surroundings covers, by the passage's similarity to the
+question, and by whether a sentence has a number, a time or a size where the question asks for one.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from voicehelper_core.gen.model.v1 import model_pb2
 
 from voicehelper_cell.model_adapter.sentences import Sentence, sentences
+from voicehelper_cell.model_adapter.words import content_words, expected, question_words, share
 from voicehelper_cell.rag.prompt import tokens
-from voicehelper_cell.retrieval.terms import terms
 
 MODEL = "local-extractive"
 UNKNOWN = "I do not know: the documents that I can see do not answer this."
 MAX_QUOTES = 3
-_MIN_COVERAGE = 0.6
-_MIN_SIMILARITY = 0.3
+MAX_WORDS = 64
+"""Of a question; the rest of an essay would only cost time."""
+_NEAR_BEST = 0.7
+_MIN_COVERAGE = 0.45
 _SURE_COVERAGE = 0.85
-_SURE_SIMILARITY = 0.62
-_NEAR_BEST = 0.8
-_HINTS = frozenset(terms("which way kind thing mean happen name use tell explain describe say please many much long"))
+_MIN_SIMILARITY = 0.2
+_MIN_EVIDENCE = 1.03
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A sentence, the passage it stands in, and how well it answers."""
+    """A sentence, the passage it stands in, how much of the question it covers, and how well it answers."""
 
     passage: Any
     sentence: Sentence
     coverage: float
+    evidence: float
     score: float
 
 
@@ -49,7 +51,7 @@ class LocalExtractive:
         chosen = choose(question, request.passages)
         answer = ""
         for number, item in enumerate(chosen):
-            text = ("" if number == 0 else "\n\n") + f"{item.sentence.text} [{item.passage.ref}]"
+            text = ("" if number == 0 else "\n\n") + f"{_shown(item)} [{item.passage.ref}]"
             answer += text
             yield model_pb2.GenerateChunk(delta=text)
             quote = model_pb2.Quote(ref=item.passage.ref, start=item.sentence.start, end=item.sentence.end)
@@ -73,54 +75,57 @@ class LocalExtractive:
 
 def choose(question: str, passages: Sequence[Any]) -> list[Evidence]:
     """The sentences to quote, best first; none when the evidence is weak."""
-    wanted = list(dict.fromkeys(term for term in terms(question) if term not in _HINTS))
+    wanted = question_words(question)[:MAX_WORDS]
     if not wanted or not passages:
         return []
     weights = _weights(wanted, passages)
-    found = [item for passage in passages for item in _judged(passage, wanted, weights)]
+    found = [item for passage in passages for item in _judged(passage, weights, expected(question)) if _enough(item)]
     found.sort(key=lambda item: -item.score)
-    if not found or not _enough(found[0]):
-        return []
-    best = found[0].score
-    good = [item for item in found if item.score >= _NEAR_BEST * best and _enough(item)]
-    return good[:MAX_QUOTES]
+    different: dict[str, Evidence] = {}
+    for item in found:
+        if item.score >= _NEAR_BEST * found[0].score:
+            different.setdefault(_shown(item), item)
+    return list(different.values())[:MAX_QUOTES]
+
+
+def _shown(item: Evidence) -> str:
+    """The sentence on one line."""
+    return " ".join(item.sentence.text.split())
 
 
 def _weights(wanted: Sequence[str], passages: Sequence[Any]) -> dict[str, float]:
-    """Rare terms weigh more; a term that no passage has weighs most, since it is what the documents lack."""
-    present = Counter(term for passage in passages for term in set(terms(f"{passage.title}\n{passage.text}")))
-    count = len(passages)
-    return {term: math.log(1 + (count + 1) / (present[term] + 0.5)) for term in wanted}
+    """Rare words weigh more; a word that no passage has weighs most, since it is what the documents lack."""
+    present = [content_words(f"{passage.title}\n{passage.text}") for passage in passages]
+    counts = {word: sum(share({word: 1.0}, words) for words in present) for word in wanted}
+    return {word: math.log(1 + (len(passages) + 1) / (counts[word] + 0.5)) for word in wanted}
 
 
-def _judged(passage: Any, wanted: Sequence[str], weights: dict[str, float]) -> list[Evidence]:
+def _judged(passage: Any, weights: Mapping[str, float], fitting: re.Pattern[str] | None) -> list[Evidence]:
     listed = sentences(passage.text)
-    title = set(terms(passage.title))
-    heading: set[str] = set()
+    words = [content_words(sentence.text) for sentence in listed]
+    title = content_words(passage.title)
+    similarity = max(0.0, passage.vector_score)
+    heading: frozenset[str] = frozenset()
     result = []
     for place, sentence in enumerate(listed):
-        own = set(terms(sentence.text))
         if sentence.heading:
-            heading = own
+            heading = words[place]
             continue
-        before = set(terms(listed[place - 1].text)) if place else set()
-        after = set(terms(listed[place + 1].text)) if place + 1 < len(listed) else set()
-        direct = _share(wanted, weights, own)
-        coverage = _share(wanted, weights, own | before | after | heading | title)
+        direct = share(weights, words[place])
         if direct == 0:
             continue
-        score = direct + 0.35 * coverage + 0.5 * max(0.0, passage.vector_score)
-        result.append(Evidence(passage, sentence, coverage, score))
+        around = words[place].union(heading, title, *words[max(0, place - 1) : place + 2])
+        coverage = share(weights, around)
+        fits = 0 if fitting is None else 1 if fitting.search(sentence.text) else -1
+        evidence = coverage + 0.8 * similarity + 0.1 * fits
+        score = direct + 0.5 * coverage + 0.5 * similarity + 0.2 * fits
+        result.append(Evidence(passage, sentence, coverage, evidence, score))
     return result
 
 
-def _share(wanted: Sequence[str], weights: dict[str, float], present: set[str]) -> float:
-    total = sum(weights[term] for term in wanted)
-    return sum(weights[term] for term in wanted if term in present) / total
-
-
 def _enough(item: Evidence) -> bool:
+    """Without vectors (the store or the embedder is away) words alone have to do, nearly all of them."""
     similarity = item.passage.vector_score
-    if item.coverage >= _SURE_COVERAGE:
-        return bool(similarity >= _MIN_SIMILARITY or similarity == 0)
-    return bool(item.coverage >= _MIN_COVERAGE and similarity >= _SURE_SIMILARITY)
+    if similarity == 0:
+        return item.coverage >= _SURE_COVERAGE
+    return bool(similarity >= _MIN_SIMILARITY and item.coverage >= _MIN_COVERAGE and item.evidence >= _MIN_EVIDENCE)
