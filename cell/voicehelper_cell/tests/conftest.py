@@ -55,7 +55,8 @@ class Slice:
         )
 
 
-async def _make(dsn: str, cell_id: str) -> Slice:
+async def make_slice(dsn: str, cell_id: str) -> Slice:
+    """Schemas, roles and the list of tenants, without tables of the services."""
     login, migrator, list_ = names.login_role(cell_id), names.migrator_role(cell_id), names.placement_schema(cell_id)
     connection = await asyncpg.connect(dsn)
     try:
@@ -91,7 +92,7 @@ def slices(postgres_dsn: str) -> list[Slice]:  # noqa: F811
     import asyncio
 
     async def make() -> list[Slice]:
-        made = [await _make(postgres_dsn, cell_id) for cell_id in (CELL, NEIGHBOUR)]
+        made = [await make_slice(postgres_dsn, cell_id) for cell_id in (CELL, NEIGHBOUR)]
         for one in made:
             await migrate(one.settings())
         return made
