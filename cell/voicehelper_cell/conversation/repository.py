@@ -197,6 +197,15 @@ async def add_events(
     )
 
 
+async def lock_streaming(connection: asyncpg.Connection, identifier: uuid.UUID) -> bool:
+    """Whether an answer still runs; nobody ends it before this transaction does."""
+    return bool(
+        await connection.fetchval(
+            "SELECT true FROM messages WHERE id = $1 AND status = 'streaming' FOR SHARE", identifier
+        )
+    )
+
+
 async def events(connection: asyncpg.Connection, message_id: uuid.UUID, after: int) -> list[Event]:
     """Events after an id, in order."""
     rows = await connection.fetch(

@@ -188,6 +188,8 @@ class Runs:
 
         async def write() -> None:
             async with self._database.tenant(run.who) as connection:
+                if not await repository.lock_streaming(connection, run.message_id):
+                    raise errors.Conflict("the answer had ended before")
                 await repository.add_events(connection, run.who, run.message_id, events)
 
         await _patiently(write)
