@@ -7,19 +7,19 @@ import asyncio
 import asyncpg
 import grpc.aio
 from fastapi import FastAPI
+from starlette.middleware import Middleware
 from voicehelper_core.auth import TokenVerifier
 from voicehelper_core.gen.identity.v1 import identity_pb2_grpc, provisioning_pb2_grpc
 from voicehelper_core.grpc_service import OPTIONS, ErrorInterceptor
 from voicehelper_core.http import create_app, serve_http
-from voicehelper_core.log import get_logger
-from voicehelper_core.names import PUBLIC_TENANT
 from voicehelper_core.ports import ResourceStore
 
 from voicehelper_control_plane import migrate
 from voicehelper_control_plane.audit import http as audit_http
+from voicehelper_control_plane.body_limit import BodyLimit
 from voicehelper_control_plane.cells import http as cells_http
+from voicehelper_control_plane.identity import first_admin
 from voicehelper_control_plane.identity import http as identity_http
-from voicehelper_control_plane.identity import repository
 from voicehelper_control_plane.identity.grpc import IdentityServicer
 from voicehelper_control_plane.identity.keys import Signer
 from voicehelper_control_plane.identity.limits import LoginLimiter
@@ -27,12 +27,10 @@ from voicehelper_control_plane.identity.passwords import Passwords
 from voicehelper_control_plane.identity.provisioning import ProvisioningServicer
 from voicehelper_control_plane.identity.service import UserService
 from voicehelper_control_plane.identity.sessions import Sessions
-from voicehelper_control_plane.principal import PLATFORM_ADMIN
 from voicehelper_control_plane.settings import ControlPlaneSettings
 from voicehelper_control_plane.tenants import http as tenants_http
 from voicehelper_control_plane.tenants.service import TenantService
 
-log = get_logger(__name__)
 PREFIX = "/api/v1/identity"
 
 
@@ -46,7 +44,7 @@ def build(settings: ControlPlaneSettings, store: ResourceStore, pool: asyncpg.Po
     app.state.verifier = TokenVerifier(keys=app.state.signer.keys())
     app.state.passwords = Passwords()
     limiter = LoginLimiter(settings.login_failures, settings.login_window_seconds)
-    app.state.sessions = Sessions(pool, settings, app.state.signer, app.state.passwords, limiter)
+    app.state.sessions = Sessions(pool, settings, app.state.signer, app.state.passwords, limiter, store)
     app.state.users = UserService(pool, app.state.passwords)
     app.state.tenants = TenantService(store, pool)
     app.include_router(identity_http.auth, prefix=PREFIX)
@@ -54,10 +52,13 @@ def build(settings: ControlPlaneSettings, store: ResourceStore, pool: asyncpg.Po
     for router in (identity_http.users, tenants_http.router, cells_http.router, audit_http.router):
         app.include_router(router, prefix=PREFIX)
     app.include_router(identity_http.discovery)
+    app.user_middleware.append(Middleware(BodyLimit))  # inside of what logs and counts requests
     needed = migrate.head()
+    app.state.first_admin_made = False
 
     async def ready() -> str | None:
-        return await migrate.missing(pool, needed)
+        missing = await migrate.missing(pool, needed)
+        return missing or (None if app.state.first_admin_made else "the platform's first admin is not made yet")
 
     app.state.ready = ready
     return app
@@ -69,31 +70,11 @@ def grpc_server(app: FastAPI) -> grpc.aio.Server:
     server = grpc.aio.server(interceptors=[ErrorInterceptor()], options=OPTIONS)
     servicer = IdentityServicer(state.sessions, state.users, state.tenants, state.verifier)
     identity_pb2_grpc.add_IdentityServiceServicer_to_server(servicer, server)
-    provisioning = ProvisioningServicer(state.pool, state.sessions, state.passwords, state.settings.provisioning_key)
+    provisioning = ProvisioningServicer(
+        state.pool, state.store, state.sessions, state.passwords, state.settings.provisioning_key
+    )
     provisioning_pb2_grpc.add_ProvisioningServiceServicer_to_server(provisioning, server)
     return server
-
-
-async def ensure_platform_admin(app: FastAPI) -> None:
-    """Make the platform's first user, once; what people changed about it since stays."""
-    settings: ControlPlaneSettings = app.state.settings
-    if not settings.platform_admin_password:
-        return
-    pool: asyncpg.Pool = app.state.pool
-    if await repository.by_email(pool, PUBLIC_TENANT, settings.platform_admin_email) is not None:
-        return
-    hashed = await app.state.passwords.hash(settings.platform_admin_password)
-    async with pool.acquire() as connection, connection.transaction():
-        await repository.tenant(connection, PUBLIC_TENANT, lock=True)
-        if await repository.by_email(connection, PUBLIC_TENANT, settings.platform_admin_email) is None:
-            await repository.add(
-                connection,
-                PUBLIC_TENANT,
-                settings.platform_admin_email,
-                display_name="Platform admin",
-                password_hash=hashed,
-                role=PLATFORM_ADMIN,
-            )
 
 
 async def run(settings: ControlPlaneSettings, store: ResourceStore, stop: asyncio.Event) -> None:
@@ -105,8 +86,8 @@ async def run(settings: ControlPlaneSettings, store: ResourceStore, stop: asynci
     server = grpc_server(app)
     server.add_insecure_port(f"{settings.grpc_host}:{settings.grpc_port}")
     http = serve_http(app, settings.http_host, settings.http_port)
+    first = asyncio.create_task(first_admin.until_made(app), name="identity-first-admin")
     try:
-        await ensure_platform_admin(app)
         await server.start()
         serving = asyncio.create_task(http.serve(), name="identity-http")
         waiting = asyncio.create_task(stop.wait(), name="identity-stop")
@@ -115,6 +96,8 @@ async def run(settings: ControlPlaneSettings, store: ResourceStore, stop: asynci
         waiting.cancel()
         await serving
     finally:
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
         await server.stop(1)
         await pool.close()
     if not stop.is_set():

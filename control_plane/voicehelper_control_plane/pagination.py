@@ -26,12 +26,17 @@ def decode(cursor: str, parts: int) -> list[str] | None:
         if not isinstance(key, list) or len(key) != parts or not all(isinstance(part, str) for part in key):
             raise ValueError
     except (ValueError, TypeError, binascii.Error):
-        raise InvalidArgument("cursor: send the next_cursor of an earlier page unchanged") from None
+        raise wrong() from None
     return key
 
 
 def integer(text: str) -> int:
     """A part of a key that must be a number of 64 bits. Raises InvalidArgument."""
     if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise InvalidArgument("cursor: send the next_cursor of an earlier page unchanged")
+        raise wrong()
     return int(text)
+
+
+def wrong() -> InvalidArgument:
+    """What to raise for a cursor that none of our pages had."""
+    return InvalidArgument("cursor: send the next_cursor of an earlier page unchanged")

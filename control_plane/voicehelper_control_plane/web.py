@@ -15,7 +15,8 @@ from voicehelper_control_plane.principal import Principal
 async def _caller(request: Request) -> Principal:
     token = bearer(request.headers.get("authorization"))
     claims = await request.app.state.verifier.verify(token)
-    return Principal.of(claims, request.state.request_id)
+    who: Principal = await request.app.state.users.admit(claims, request.state.request_id)
+    return who
 
 
 def _pool(request: Request) -> Any:

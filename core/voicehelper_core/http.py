@@ -43,7 +43,8 @@ def problem_response(
     """The answer for an expected failure."""
     span = trace.current()
     body = error.problem(instance, span.trace_id if span else None).model_dump(exclude_none=True)
-    own = {401: {"WWW-Authenticate": 'Bearer realm="voicehelper"'}, 429: _RETRY, 503: _RETRY}.get(error.status, {})
+    later = {"Retry-After": str(error.extra["retry_after"])} if "retry_after" in error.extra else _RETRY
+    own = {401: {"WWW-Authenticate": 'Bearer realm="voicehelper"'}, 429: later, 503: later}.get(error.status, {})
     return _ProblemResponse(body, status_code=error.status, headers={**own, **(headers or {})})
 
 

@@ -19,20 +19,33 @@ async def record(
     *,
     tenant_id: str,
     outcome: str = "done",
+    actor: str = "operator",
+    request_id: str = "",
     **details: Any,
-) -> None:
-    """Write a row; ``who`` is None for the operator. Secrets are never among the details."""
-    await connection.execute(
+) -> int:
+    """Write a row; where no principal is, ``actor`` says who it was. Secrets are never among the details."""
+    row: int = await connection.fetchval(
         "INSERT INTO identity.audit (actor, tenant_id, action, target, outcome, request_id, details)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        who.user_id if who else "operator",
+        " VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id",
+        who.user_id if who else actor,
         tenant_id,
         action,
-        target[:500],
-        outcome[:500],
-        who.request_id if who else "",
-        json.dumps(details, default=str),
+        _storable(target),
+        _storable(outcome),
+        who.request_id if who else request_id,
+        json.dumps(details, default=str, ensure_ascii=False).encode("utf-8", "replace").decode(),
     )
+    return row
+
+
+async def settle(connection: asyncpg.Connection | asyncpg.Pool, row: int, outcome: str) -> None:
+    """Say how something ended that was recorded before it began."""
+    await connection.execute("UPDATE identity.audit SET outcome = $2 WHERE id = $1", row, _storable(outcome))
+
+
+def _storable(text: str) -> str:
+    """What Postgres takes of somebody's text."""
+    return text[:500].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 async def listing(pool: asyncpg.Pool, who: Principal, limit: int, cursor: str) -> tuple[list[dict[str, Any]], str]:

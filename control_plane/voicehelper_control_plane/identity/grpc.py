@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from voicehelper_core.auth import TokenVerifier, bearer
 from voicehelper_core.errors import InvalidArgument
 from voicehelper_core.gen.identity.v1 import identity_pb2, identity_pb2_grpc
 
-from voicehelper_control_plane.identity.models import User, UserChange
+from voicehelper_control_plane.identity.models import Login, User, UserChange
 from voicehelper_control_plane.identity.service import UserService
 from voicehelper_control_plane.identity.sessions import Sessions
 from voicehelper_control_plane.principal import ROLES, Principal
+from voicehelper_control_plane.tenants.models import NewTenant, Quota
 from voicehelper_control_plane.tenants.service import TenantService, shown
+
+_M = TypeVar("_M", bound=BaseModel)
 
 
 class IdentityServicer(identity_pb2_grpc.IdentityServiceServicer):
@@ -25,26 +28,30 @@ class IdentityServicer(identity_pb2_grpc.IdentityServiceServicer):
         self._sessions, self._users, self._tenants, self._verifier = sessions, users, tenants, verifier
 
     async def _who(self, call: grpc.aio.ServicerContext) -> Principal:
-        metadata = dict(call.invocation_metadata() or ())
-        claims = await self._verifier.verify(bearer(str(metadata.get("authorization", ""))))
-        return Principal.of(claims, str(metadata.get("x-request-id", ""))[:128])
+        claims = await self._verifier.verify(bearer(_metadata(call, "authorization")))
+        return await self._users.admit(claims, _metadata(call, "x-request-id")[:128])
 
     async def Login(self, request: Any, call: grpc.aio.ServicerContext) -> Any:
         """Tokens for tenant, email and password."""
-        return _pair(await self._sessions.login(request.tenant, request.email, request.password, call.peer()))
+        address = _metadata(call, "x-forwarded-for").rsplit(",", 1)[-1].strip() or None
+        given = _checked(Login, {name: getattr(request, name) for name in ("tenant", "email", "password")})
+        request_id = _metadata(call, "x-request-id")[:128]
+        return _pair(await self._sessions.login(given.tenant, given.email, given.password, address, request_id))
 
-    async def Logout(self, request: Any, _: Any) -> Any:
+    async def Logout(self, request: Any, call: grpc.aio.ServicerContext) -> Any:
         """End the session."""
-        await self._sessions.logout(request.refresh_token)
+        await self._sessions.logout(request.refresh_token, _metadata(call, "x-request-id")[:128])
         return identity_pb2.LogoutResponse()
 
-    async def RefreshToken(self, request: Any, _: Any) -> Any:
+    async def RefreshToken(self, request: Any, call: grpc.aio.ServicerContext) -> Any:
         """A new pair of tokens."""
-        return _pair(await self._sessions.refresh(request.refresh_token))
+        return _pair(await self._sessions.refresh(request.refresh_token, _metadata(call, "x-request-id")[:128]))
 
     async def VerifyToken(self, request: Any, _: Any) -> Any:
-        """What a token says. Raises UNAUTHENTICATED."""
+        """What a token says. Raises UNAUTHENTICATED, also for a user who is gone or disabled."""
         claims = await self._verifier.verify(request.access_token)
+        if "service" not in claims.roles:
+            await self._users.admit(claims)
         return identity_pb2.Claims(
             tenant=claims.tenant,
             tenant_id=claims.tid or "",
@@ -60,13 +67,10 @@ class IdentityServicer(identity_pb2_grpc.IdentityServiceServicer):
 
     async def UpdateUser(self, request: Any, call: grpc.aio.ServicerContext) -> Any:
         """Name and password; empty fields stay."""
+        who = await self._who(call)
         given = {"display_name": request.display_name, "password": request.password}
-        try:
-            change = UserChange.model_validate({name: value for name, value in given.items() if value})
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise InvalidArgument(f"{first['loc'][0]}: {first['msg']}") from None
-        return _user(await self._users.update(await self._who(call), request.user_id, change))
+        change = _checked(UserChange, {name: value for name, value in given.items() if value})
+        return _user(await self._users.update(who, request.user_id, change))
 
     async def DeleteUser(self, request: Any, call: grpc.aio.ServicerContext) -> Any:
         """Remove a user."""
@@ -75,8 +79,9 @@ class IdentityServicer(identity_pb2_grpc.IdentityServiceServicer):
 
     async def CreateTenant(self, request: Any, call: grpc.aio.ServicerContext) -> Any:
         """Create a Tenant resource."""
-        spec = _object(request.spec_json, "spec_json")
-        return _tenant(await self._tenants.create(await self._who(call), request.name, spec, {}))
+        who = await self._who(call)
+        body = _checked(NewTenant, {"name": request.name, "spec": _object(request.spec_json, "spec_json")})
+        return _tenant(await self._tenants.create(who, body.manifest()))
 
     async def GetTenant(self, request: Any, call: grpc.aio.ServicerContext) -> Any:
         """A Tenant resource."""
@@ -84,8 +89,9 @@ class IdentityServicer(identity_pb2_grpc.IdentityServiceServicer):
 
     async def UpdateTenantQuota(self, request: Any, call: grpc.aio.ServicerContext) -> Any:
         """Change the quota overrides."""
-        quota = _object(request.quota_json, "quota_json")
-        return _tenant(await self._tenants.update_quota(await self._who(call), request.name, quota))
+        who = await self._who(call)
+        quota = _checked(Quota, _object(request.quota_json, "quota_json"))
+        return _tenant(await self._tenants.update_quota(who, request.name, quota))
 
     async def CheckPermission(self, request: Any, call: grpc.aio.ServicerContext) -> Any:
         """Whether a user may do something."""
@@ -95,15 +101,29 @@ class IdentityServicer(identity_pb2_grpc.IdentityServiceServicer):
 
     async def AssignRole(self, request: Any, call: grpc.aio.ServicerContext) -> Any:
         """Give a user a role."""
+        who = await self._who(call)
         if request.role not in ROLES:
             raise InvalidArgument(f"role: one of {', '.join(ROLES)}")
-        return _user(await self._users.assign_role(await self._who(call), request.user_id, request.role))
+        return _user(await self._users.assign_role(who, request.user_id, request.role))
+
+
+def _metadata(call: grpc.aio.ServicerContext, name: str) -> str:
+    value = dict(call.invocation_metadata() or ()).get(name, "")
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+
+
+def _checked(model: type[_M], given: dict[str, Any]) -> _M:
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InvalidArgument(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from None
 
 
 def _object(text: str, field: str) -> dict[str, Any]:
     try:
         value = json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         raise InvalidArgument(f"{field}: send a JSON object")

@@ -36,14 +36,14 @@ async def login(body: Login, request: Request) -> TokenPair:
 @auth.post("/refresh")
 async def refresh(body: Refresh, request: Request) -> TokenPair:
     """A new pair for a refresh token, which is spent by that."""
-    pair: TokenPair = await request.app.state.sessions.refresh(body.refresh_token)
+    pair: TokenPair = await request.app.state.sessions.refresh(body.refresh_token, request.state.request_id)
     return pair
 
 
 @auth.post("/logout", status_code=204)
 async def logout(body: Refresh, request: Request) -> Response:
     """End the session of a refresh token."""
-    await request.app.state.sessions.logout(body.refresh_token)
+    await request.app.state.sessions.logout(body.refresh_token, request.state.request_id)
     return Response(status_code=204)
 
 

@@ -6,6 +6,9 @@ import asyncio
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from voicehelper_core.errors import QuotaExceeded
+
+_QUEUE = 200  # some seconds of waiting
 
 
 class Passwords:
@@ -15,6 +18,7 @@ class Passwords:
         self._hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
         self._turn = asyncio.Semaphore(at_once)
         self._nobody = self._hasher.hash("nobody has this password")
+        self._waiting = 0
 
     async def hash(self, password: str) -> str:
         """The hash to store."""
@@ -22,9 +26,18 @@ class Passwords:
             return await asyncio.to_thread(self._hasher.hash, password)
 
     async def verify(self, hashed: str | None, password: str) -> bool:
-        """Whether it is the password; as slow for an unknown user (None) as for a known one."""
-        async with self._turn:
-            fits = await asyncio.to_thread(self._fits, hashed or self._nobody, password)
+        """Whether it is the password; as slow for an unknown user (None) as for a known one.
+
+        Raises QuotaExceeded when many wait already: whoever came first is not kept waiting by a flood.
+        """
+        if self._waiting >= _QUEUE:
+            raise QuotaExceeded("many logins at once: try again in a moment", retry_after=1)
+        self._waiting += 1
+        try:
+            async with self._turn:
+                fits = await asyncio.to_thread(self._fits, hashed or self._nobody, password)
+        finally:
+            self._waiting -= 1
         return fits and hashed is not None
 
     def _fits(self, hashed: str, password: str) -> bool:

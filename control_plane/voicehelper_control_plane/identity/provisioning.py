@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hmac
+import re
 from typing import Any
 
 import asyncpg
 import grpc
 from pydantic import TypeAdapter, ValidationError
 from voicehelper_core import names
-from voicehelper_core.errors import InvalidArgument, PermissionDenied
+from voicehelper_core.errors import InvalidArgument, NotFound, PermissionDenied
 from voicehelper_core.gen.identity.v1 import provisioning_pb2, provisioning_pb2_grpc
+from voicehelper_core.ports import ResourceStore
+from voicehelper_crds import Tenant
 
 from voicehelper_control_plane.audit import repository as audit
 from voicehelper_control_plane.identity import repository
@@ -21,13 +24,16 @@ from voicehelper_control_plane.principal import TENANT_ADMIN
 
 KEY_HEADER = "x-provisioning-key"
 SCOPES = ("probe",)
+_NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 class ProvisioningServicer(provisioning_pb2_grpc.ProvisioningServiceServicer):
     """Every call shows the provisioning key."""
 
-    def __init__(self, pool: asyncpg.Pool, sessions: Sessions, passwords: Passwords, key: str) -> None:
-        self._pool, self._sessions, self._passwords, self._key = pool, sessions, passwords, key
+    def __init__(
+        self, pool: asyncpg.Pool, store: ResourceStore, sessions: Sessions, passwords: Passwords, key: str
+    ) -> None:
+        self._pool, self._store, self._sessions, self._passwords, self._key = pool, store, sessions, passwords, key
 
     async def EnsureTenant(self, request: Any, call: grpc.aio.ServicerContext) -> Any:
         """Idempotent. The admin is known by its role and address; its password is set once and never again."""
@@ -57,12 +63,16 @@ class ProvisioningServicer(provisioning_pb2_grpc.ProvisioningServiceServicer):
         return provisioning_pb2.EnsureTenantResponse(admin_ready=problem is None, message=problem or "", users=users)
 
     async def _tenant(self, connection: asyncpg.Connection, tenant_id: str, name: str, max_users: int) -> None:
-        if len(name) > 63 or not name:
-            raise InvalidArgument("name: 1 to 63 characters")
+        if not _NAME.fullmatch(name):
+            raise InvalidArgument("name: a DNS label without dots, 63 characters at most")
         known = await repository.tenant(connection, tenant_id, lock=True)
-        if known is None:
+        if known is None or known["name"] != name:
             # The name may still belong to a tenant of the past that was kept: the newest one has it.
-            await connection.execute("DELETE FROM identity.tenants WHERE name = $1", name)
+            holder = await connection.fetchval("SELECT tenant_id FROM identity.tenants WHERE name = $1", name)
+            if holder:
+                await repository.retire(connection, holder)
+                await audit.record(connection, None, "tenant.retire", f"tenant/{name}", tenant_id=holder)
+        if known is None:
             await connection.execute(
                 "INSERT INTO identity.tenants (tenant_id, name, max_users) VALUES ($1, $2, $3)",
                 tenant_id,
@@ -70,28 +80,48 @@ class ProvisioningServicer(provisioning_pb2_grpc.ProvisioningServiceServicer):
                 max_users or 100,
             )
             await audit.record(connection, None, "tenant.create", f"tenant/{name}", tenant_id=tenant_id)
-        elif max_users and known["max_users"] != max_users:
+        elif known["name"] != name or (max_users and known["max_users"] != max_users):
             await connection.execute(
-                "UPDATE identity.tenants SET max_users = $2 WHERE tenant_id = $1", tenant_id, max_users
+                "UPDATE identity.tenants SET name = $2, retired_at = NULL, max_users = $3 WHERE tenant_id = $1",
+                tenant_id,
+                name,
+                max_users or known["max_users"],
+            )
+            await audit.record(
+                connection, None, "tenant.update", f"tenant/{name}", tenant_id=tenant_id, max_users=max_users
             )
 
     async def RemoveTenant(self, request: Any, call: grpc.aio.ServicerContext) -> Any:
-        """Users, roles and sessions go with the tenant; the audit log stays."""
+        """Users, roles and sessions go with the tenant where its deletion policy says so; the audit log stays.
+
+        Otherwise the users are kept under the tenant's id, without sessions and without a way to log in.
+        """
         self._check(call)
         tenant_id = _tenant_id(request.tenant_id)
         async with self._pool.acquire() as connection, connection.transaction():
-            gone = await connection.fetchval(
-                "DELETE FROM identity.tenants WHERE tenant_id = $1 RETURNING name", tenant_id
-            )
-            if gone:
-                await audit.record(connection, None, "tenant.remove", f"tenant/{gone}", tenant_id=tenant_id)
+            known = await repository.tenant(connection, tenant_id, lock=True)
+            if known is not None and await self._may_delete(known["name"], tenant_id):
+                await connection.execute("DELETE FROM identity.tenants WHERE tenant_id = $1", tenant_id)
+                await audit.record(connection, None, "tenant.remove", f"tenant/{known['name']}", tenant_id=tenant_id)
+            elif known is not None and known["retired_at"] is None:
+                await repository.retire(connection, tenant_id)
+                await audit.record(connection, None, "tenant.retire", f"tenant/{known['name']}", tenant_id=tenant_id)
         return provisioning_pb2.RemoveTenantResponse()
+
+    async def _may_delete(self, name: str, tenant_id: str) -> bool:
+        try:
+            tenant = await self._store.get(Tenant, name)
+        except NotFound:
+            return False
+        return tenant.status.tenant_id == tenant_id and tenant.spec.deletion.policy == "Delete"
 
     async def IssueServiceToken(self, request: Any, call: grpc.aio.ServicerContext) -> Any:
         """A token for one purpose."""
         self._check(call)
         if request.scope not in SCOPES:
             raise InvalidArgument(f"scope: one of {', '.join(SCOPES)}")
+        if not _NAME.fullmatch(request.tenant):
+            raise InvalidArgument("tenant: a DNS label without dots, 63 characters at most")
         token, ends = self._sessions.service_token(request.tenant, _tenant_id(request.tenant_id), request.scope)
         return provisioning_pb2.IssueServiceTokenResponse(access_token=token, expires_at=ends)
 

@@ -14,7 +14,7 @@ from voicehelper_control_plane import pagination
 _USER = (
     "SELECT u.id, u.tenant_id, t.name AS tenant, u.email, u.display_name, u.status, u.created_at, u.password_hash,"
     " COALESCE(array_agg(r.role ORDER BY r.role) FILTER (WHERE r.role IS NOT NULL), '{}') AS roles"
-    " FROM identity.users u JOIN identity.tenants t USING (tenant_id)"
+    " FROM identity.users u JOIN identity.tenants t ON t.tenant_id = u.tenant_id AND t.retired_at IS NULL"
     " LEFT JOIN identity.user_roles r ON r.user_id = u.id"
 )
 _GROUP = " GROUP BY u.id, t.name"
@@ -57,10 +57,12 @@ async def listing(connection: Connection, tenant_id: str, limit: int, cursor: st
 
 def _after(key: list[str]) -> tuple[datetime, uuid.UUID]:
     try:
-        return datetime.fromisoformat(key[0]), uuid.UUID(key[1])
+        moment = datetime.fromisoformat(key[0])
+        if moment.tzinfo is None:
+            raise ValueError("no time zone")
+        return moment, uuid.UUID(key[1])
     except ValueError:
-        pagination.integer("?")
-        raise AssertionError("unreachable") from None
+        raise pagination.wrong() from None
 
 
 async def add(
@@ -109,8 +111,19 @@ async def count(connection: Connection, tenant_id: str) -> int:
 
 async def tenant(connection: Connection, tenant_id: str, *, lock: bool = False) -> asyncpg.Record | None:
     """A tenant's row; ``lock`` makes whoever counts its users wait."""
-    return await connection.fetchrow(
-        f"SELECT tenant_id, name, max_users FROM identity.tenants WHERE tenant_id = $1{' FOR UPDATE' if lock else ''}",
+    query = "SELECT tenant_id, name, max_users, retired_at FROM identity.tenants WHERE tenant_id = $1"
+    return await connection.fetchrow(query + (" FOR UPDATE" if lock else ""), tenant_id)
+
+
+async def retire(connection: asyncpg.Connection, tenant_id: str) -> None:
+    """Keep the tenant's users, end their sessions, and leave the name to others."""
+    await connection.execute(
+        "UPDATE identity.tenants SET name = name || '.' || tenant_id, retired_at = now()"
+        " WHERE tenant_id = $1 AND retired_at IS NULL",
+        tenant_id,
+    )
+    await connection.execute(
+        "DELETE FROM identity.refresh_tokens t USING identity.users u WHERE u.id = t.user_id AND u.tenant_id = $1",
         tenant_id,
     )
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import asyncpg
-from voicehelper_core.errors import PermissionDenied, QuotaExceeded, Unprocessable
+from voicehelper_core.auth import Claims
+from voicehelper_core.errors import NotFound, PermissionDenied, QuotaExceeded, Unauthenticated, Unprocessable
 from voicehelper_core.names import PUBLIC_TENANT
 
 from voicehelper_control_plane.audit import repository as audit
@@ -34,6 +35,20 @@ class UserService:
 
     pool: asyncpg.Pool
     passwords: Passwords
+
+    async def admit(self, claims: Claims, request_id: str = "") -> Principal:
+        """The caller with the roles that it still has: what an admin took away counts at once, here.
+
+        Raises Unauthenticated for a user who is gone or disabled, PermissionDenied for service tokens.
+        """
+        who = Principal.of(claims, request_id)
+        try:
+            row = await repository.by_id(self.pool, who.user_id, who.tenant_id)
+        except NotFound:
+            row = None
+        if row is None or row["status"] != "active":
+            raise Unauthenticated("the user is gone or disabled")
+        return replace(who, roles=who.roles & frozenset(row["roles"]))
 
     async def get(self, who: Principal, user_id: str) -> User:
         """Oneself, or any user of the tenant for its admins."""
@@ -120,15 +135,17 @@ class UserService:
     async def allowed(self, who: Principal, user_id: str, resource: str, action: str) -> tuple[bool, str]:
         """Whether a user may do something, and why."""
         user = await self.get(who, user_id)
+        if user.status != "active":
+            return False, "the user is disabled"
         if PLATFORM_ADMIN in user.roles:
             return True, "the platform's admins may do everything"
         permitted = _ACTIONS.get(resource, {}).get(action)
         if permitted is None:
             return False, f"nothing allows '{action}' on '{resource}'"
         held = permitted & set(user.roles)
-        return bool(
-            held
-        ), f"by the role {sorted(held)[0]}" if held else f"needs one of {sorted(permitted) or 'no role'}"
+        if held:
+            return True, f"by the role {sorted(held)[0]}"
+        return False, f"needs one of the roles {', '.join(sorted((*permitted, PLATFORM_ADMIN)))}"
 
 
 def _scope(who: Principal) -> str | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from voicehelper_control_plane.tenants.models import NewTenant, Quota
+from voicehelper_control_plane.tenants.models import Creation, Quota
 from voicehelper_control_plane.tenants.service import shown
 from voicehelper_control_plane.web import Caller, Cursor, Limit
 
@@ -14,9 +14,9 @@ router = APIRouter(tags=["tenants"])
 
 
 @router.post("/tenants", status_code=202)
-async def create(who: Caller, body: NewTenant, request: Request) -> dict[str, Any]:
+async def create(who: Caller, body: Creation, request: Request) -> dict[str, Any]:
     """Create a Tenant resource; the operator does the rest, and GET shows how far it is."""
-    return shown(await request.app.state.tenants.create(who, body.name, body.spec, body.labels))
+    return shown(await request.app.state.tenants.create(who, body.manifest()))
 
 
 @router.get("/tenants")
@@ -35,8 +35,7 @@ async def get(who: Caller, name: str, request: Request) -> dict[str, Any]:
 @router.patch("/tenants/{name}/quota")
 async def update_quota(who: Caller, name: str, body: Quota, request: Request) -> dict[str, Any]:
     """Change the quota overrides."""
-    quota = body.model_dump(exclude_unset=True)
-    return shown(await request.app.state.tenants.update_quota(who, name, quota))
+    return shown(await request.app.state.tenants.update_quota(who, name, body))
 
 
 @router.delete("/tenants/{name}", status_code=202)

@@ -11,11 +11,12 @@ import asyncpg
 import httpx
 import pytest
 from voicehelper_control_plane import app as control_plane
-from voicehelper_control_plane.identity import repository
+from voicehelper_control_plane.identity import first_admin, repository
 from voicehelper_control_plane.migrate import migrate
 from voicehelper_control_plane.settings import ControlPlaneSettings
 from voicehelper_core import embedded_store, names
 from voicehelper_core.tests.conftest import postgres  # noqa: F401  (a fixture)
+from voicehelper_crds import API_VERSION, Tenant, TenantStatus
 
 PASSWORD = "correct horse battery"
 PLATFORM = ("_public", "root@voicehelper.example")
@@ -46,8 +47,27 @@ class Identity:
                 password_hash=hashed,
                 role="tenant-admin",
             )
+        manifest = {
+            "apiVersion": API_VERSION,
+            "kind": "Tenant",
+            "metadata": {"name": name},
+            "spec": {"planRef": "team", "admin": {"email": f"admin@{name}.example"}},
+        }
+        await self.store.create(manifest)
+        await self.store.update_status(Tenant, name, TenantStatus(tenant_id=tenant_id))
         self.tenants[name] = tenant_id
         return tenant_id
+
+    @property
+    def store(self) -> Any:
+        return self.app.state.store
+
+    async def spec(self, name: str, **changes: Any) -> None:
+        """Change a tenant's spec, as its operator's people would."""
+        tenant = await self.store.get(Tenant, name)
+        document = tenant.model_dump(mode="json", by_alias=True, exclude_none=True)
+        kept = {key: document[key] for key in ("apiVersion", "kind")}
+        await self.store.apply({**kept, "metadata": {"name": name}, "spec": {**document["spec"], **changes}})
 
     async def login(self, tenant: str, email: str | None = None, password: str = PASSWORD) -> httpx.Response:
         body = {"tenant": tenant, "email": email or f"admin@{tenant}.example", "password": password}
@@ -76,7 +96,7 @@ async def identity(postgres: Any, tmp_path: Any) -> AsyncIterator[Identity]:  # 
         login_failures=5,
     )
     app = control_plane.build(settings, embedded_store.PostgresResourceStore(pool), pool)
-    await control_plane.ensure_platform_admin(app)
+    await first_admin.make(app)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://identity") as http:
         yield Identity(app, pool, http)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import uuid
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from voicehelper_control_plane.tests.conftest import PASSWORD, PLATFORM
 
 pytestmark = pytest.mark.integration
@@ -122,7 +120,11 @@ async def test_every_change_leaves_a_row_without_secrets(identity):
     assert "another long one" not in answer.text
     platform = await identity.bearer(*PLATFORM)
     everything = (await identity.http.get("/api/v1/identity/audit", headers=platform)).json()["items"]
-    assert len(everything) == 6
+    assert len(everything) == 7
+    assert everything[-1] | {"id": 0, "at": "", "target": ""} == {
+        "id": 0, "at": "", "target": "", "actor": "settings", "tenant_id": "_public", "action": "user.create",
+        "outcome": "done", "request_id": "", "details": {"role": "platform-admin"},
+    }  # fmt: skip
 
 
 async def test_ids_that_are_none_are_not_found(identity):
@@ -130,30 +132,3 @@ async def test_ids_that_are_none_are_not_found(identity):
     admin = await identity.bearer("acme")
     for wrong in ("x", "%2e%2e%2fme", str(uuid.uuid4()), "%00"):
         assert (await identity.http.get(f"{USERS}/{wrong}", headers=admin)).status_code == 404, wrong
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=8,
-)
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    body=st.dictionaries(
-        st.sampled_from(["tenant", "email", "password", "name", "spec", "role", "refresh_token", "x"]), JSON
-    )
-)
-async def test_no_body_makes_the_server_fail(identity, body):
-    if "acme" not in identity.tenants:
-        await identity.tenant("acme")
-    headers = await identity.bearer("acme")
-    for method, path in (
-        ("POST", "/api/v1/identity/login"),
-        ("POST", "/api/v1/identity/refresh"),
-        ("POST", USERS),
-        ("POST", "/api/v1/identity/tenants"),
-    ):
-        answer = await identity.http.request(method, path, headers=headers, json=body)
-        assert 400 <= answer.status_code < 500, (path, answer.status_code, answer.text)
