@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from voicehelper_core.log import get_logger
+
 from voicehelper_embedded import files, ports, probes
 from voicehelper_embedded.home import Home
 from voicehelper_embedded.release import Release
 from voicehelper_embedded.supervisor.process import Launch
 
+log = get_logger(__name__)
 HOST = "127.0.0.1"
 DATABASE = "voicehelper"
 
@@ -140,5 +143,8 @@ class Context:
             if process.returncode is None:
                 process.kill()
         if process.returncode != 0:
-            raise RuntimeError(f"{' '.join(launch.argv[:3])} failed: {output.decode(errors='replace')[-1500:]}")
+            text = output.decode(errors="replace").strip()
+            step = " ".join(Path(part).name for part in launch.argv[:4])
+            log.error("a step failed", step=step, status=process.returncode, output=text[-4000:])
+            raise RuntimeError(f"{step} ended with {process.returncode}: {text.rpartition(chr(10))[2][:500]}")
         return output.decode(errors="replace")

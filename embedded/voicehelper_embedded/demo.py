@@ -64,7 +64,8 @@ async def _tenants(cli: CliHome, examples: Path, progress: Progress) -> None:
 async def _knowledge(acme: RouterClient, docs: Path) -> None:
     report = await ingest.ingest(acme, collect([str(docs)]), idle_timeout=_IDLE_SECONDS)
     if report.failed:
-        raise Failure(f"documents failed: {report.failed}")
+        path, reason = next(iter(report.failed.items()))
+        raise Failure(f"{len(report.failed)} of {report.total} documents failed; the first: {path}: {reason}")
 
 
 async def _ask(client: RouterClient, tenant: str, progress: Progress, *, cited: bool) -> None:

@@ -16,6 +16,8 @@ from voicehelper_embedded.home import Home
 from voicehelper_embedded.progress import Progress
 
 _READY_SECONDS = 420
+_CELLS_SECONDS = 45
+_RESTARTS = 7  # about half a minute of tries
 _UNSAFE = {Path("/"), Path("/var"), Path("/var/lib"), Path("/home"), Path("/root"), Path("/tmp"), Path.home()}  # noqa: S108
 
 
@@ -42,6 +44,7 @@ def up(home: Home, progress: Progress) -> None:
         _await_components(home, progress, problems)
     finally:
         fetching.join()
+    _await_cells(home, progress, current.id)
     _forget_old_releases(home, current.id)
     files.write_json(home.state / "up.json", {"stages": progress.seconds, "total": round(progress.elapsed, 1)})
 
@@ -55,6 +58,9 @@ def _fetch(home: Home, progress: Progress, problems: list[str]) -> None:
 
 def _await_components(home: Home, progress: Progress, problems: list[str]) -> None:
     shown: set[str] = set()
+    told: set[tuple[str, str]] = set()
+    troubles: set[tuple[str, str]] = set()
+    before: dict[str, int] = {}
     end = time.monotonic() + _READY_SECONDS
     begun = time.monotonic()
     while True:
@@ -62,6 +68,7 @@ def _await_components(home: Home, progress: Progress, problems: list[str]) -> No
         if described is None:
             raise Failure(f"the supervisor ended: see {home.logs / 'supervisor.log'}")
         listed: list[dict[str, Any]] = described["components"]
+        before = before or {item["name"]: item["restarts"] for item in listed}
         for item in listed:
             if item["state"] == "ready" and item["name"] not in shown and not item["name"].startswith("cell-"):
                 shown.add(item["name"])
@@ -74,11 +81,38 @@ def _await_components(home: Home, progress: Progress, problems: list[str]) -> No
             return
         if problems:
             raise Failure(problems[0])
-        if time.monotonic() > end:
-            lines = [f"  {i['name']}: {i['state']}: {i['message']}" for i in open_ones]
+        troubles.update({(i["name"], i["message"].partition("; starts again")[0]) for i in open_ones if _in_trouble(i)})
+        for name, message in sorted(troubles - told):
+            progress.say(f"{name}: {message}")
+        told |= troubles
+        broken = [item for item in open_ones if item["restarts"] - before.get(item["name"], 0) > _RESTARTS]
+        if broken or time.monotonic() > end:
+            lines = [f"  {i['name']}: {i['state']}: {i['message']}" for i in broken or open_ones]
             raise Failure("\n".join(["not everything became ready:", *lines, f"logs: {home.logs}"]))
         progress.now("; ".join(f"{i['name']}: {i['message'] or i['state']}" for i in open_ones[:3]))
         time.sleep(0.2)
+
+
+def _in_trouble(item: dict[str, Any]) -> bool:
+    return bool(item["state"] == "backoff" and item["restarts"] > 1)
+
+
+def _await_cells(home: Home, progress: Progress, current: str) -> None:
+    """Cells that were there before: wait until they answer, and until the operator has moved them to this release."""
+
+    def late() -> list[str]:
+        found: list[dict[str, Any]] = client.call(home, "GET", "/workloads") or []
+        return [item["name"] for item in found if item["state"] != "ready" or item["release"] != current]
+
+    if not late():
+        return
+    with progress.stage("cells answer and run this release"):
+        end = time.monotonic() + _CELLS_SECONDS
+        while (waiting := late()) and time.monotonic() < end:
+            progress.now(f"waits for {', '.join(waiting)}")
+            time.sleep(0.2)
+    if waiting:  # a cell may be pinned to another release, or be broken: its conditions say which
+        progress.say(f"not on this release or not ready yet: {', '.join(waiting)} (see `voicehelper get cells`)")
 
 
 def _descendants(pids: list[int]) -> list[int]:

@@ -15,6 +15,7 @@ class Analytics(BaseComponent):
 
     async def prepare(self) -> Launch:
         data = self.context.own_data(self.name)
+        await self.migrate("voicehelper_analytics", "analytics")
         config = {
             "postgres_dsn": self.context.dsn("analytics"),
             "kafka_bootstrap": self.context.at("kafka"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from voicehelper_embedded import files
 from voicehelper_embedded.context import Context
 
 
@@ -27,3 +28,13 @@ class BaseComponent:
 
     async def setup(self) -> None:
         """Nothing."""
+
+    async def migrate(self, module: str, role: str) -> None:
+        """Bring a service's schema up to date, once a release: a step before the service starts, never part of it."""
+        mark, release = self.context.home.state / f"migrated-{self.name}.json", self.context.release.id
+        if files.read_json(mark, {}).get("release") == release:
+            return
+        config = {"postgres_dsn": self.context.dsn(role)}
+        launch = self.context.python(module, "migrate", config=config, name=f"{self.name}-migrate")
+        await self.context.run_once(launch)
+        files.write_json(mark, {"release": release})

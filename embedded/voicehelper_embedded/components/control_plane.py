@@ -19,6 +19,7 @@ class ControlPlane(BaseComponent):
     async def prepare(self) -> Launch:
         context = self.context
         context.own_data(self.name)
+        await self.migrate("voicehelper_control_plane", "control_plane")
         secrets, ports = context.secrets, context.ports
         jwks = context.url("api") + "/.well-known/jwks.json"
         config = {

@@ -146,7 +146,11 @@ class Postgres(BaseComponent):
             await self._roles(connection)
         finally:
             await connection.close()
-        await self._schemas()
+        connection = await asyncpg.connect(self.context.dsn("control_plane"), timeout=5)
+        try:
+            await embedded_store.install(connection)
+        finally:
+            await connection.close()
 
     async def _roles(self, connection: asyncpg.Connection) -> None:
         for role, options in ROLES.items():
@@ -164,26 +168,3 @@ class Postgres(BaseComponent):
             await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema} AUTHORIZATION {role}")
         if not await connection.fetchval("SELECT 1 FROM pg_publication WHERE pubname = 'voicehelper'"):
             await connection.execute("CREATE PUBLICATION voicehelper")
-
-    async def _schemas(self) -> None:
-        """Schemas of the platform's own services; once a release, and safe to run twice."""
-        connection = await asyncpg.connect(self.context.dsn("control_plane"))
-        try:
-            await embedded_store.install(connection)
-        finally:
-            await connection.close()
-        mark = self.context.home.state / "migrated.json"
-        if files.read_json(mark, {}).get("release") == self.context.release.id:
-            return
-        steps = (("control_plane", "control-plane-migrate"), ("analytics", "analytics-migrate"))
-        await asyncio.gather(
-            *(
-                self.context.run_once(
-                    self.context.python(
-                        f"voicehelper_{role}", "migrate", config={"postgres_dsn": self.context.dsn(role)}, name=name
-                    )
-                )
-                for role, name in steps
-            )
-        )
-        files.write_json(mark, {"release": self.context.release.id})
