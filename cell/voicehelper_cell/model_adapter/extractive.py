@@ -8,15 +8,14 @@ question, and by whether a sentence has a number, a time or a size where the que
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from voicehelper_core.gen.model.v1 import model_pb2
 
 from voicehelper_cell.model_adapter.sentences import Sentence, sentences
-from voicehelper_cell.model_adapter.words import content_words, expected, question_words, share
+from voicehelper_cell.model_adapter.words import content_words, expectation, question_words, share
 from voicehelper_cell.rag.prompt import tokens
 
 MODEL = "local-extractive"
@@ -27,7 +26,7 @@ MAX_WORDS = 64
 _NEAR_BEST = 0.7
 _MIN_COVERAGE = 0.45
 _SURE_COVERAGE = 0.85
-_MIN_SIMILARITY = 0.2
+_MIN_SIMILARITY = 0.05
 _MIN_EVIDENCE = 1.03
 
 
@@ -79,7 +78,7 @@ def choose(question: str, passages: Sequence[Any]) -> list[Evidence]:
     if not wanted or not passages:
         return []
     weights = _weights(wanted, passages)
-    found = [item for passage in passages for item in _judged(passage, weights, expected(question)) if _enough(item)]
+    found = [item for passage in passages for item in _judged(passage, weights, expectation(question)) if _enough(item)]
     found.sort(key=lambda item: -item.score)
     different: dict[str, Evidence] = {}
     for item in found:
@@ -100,7 +99,7 @@ def _weights(wanted: Sequence[str], passages: Sequence[Any]) -> dict[str, float]
     return {word: math.log(1 + (len(passages) + 1) / (counts[word] + 0.5)) for word in wanted}
 
 
-def _judged(passage: Any, weights: Mapping[str, float], fitting: re.Pattern[str] | None) -> list[Evidence]:
+def _judged(passage: Any, weights: Mapping[str, float], fitting: Callable[[str], float] | None) -> list[Evidence]:
     listed = sentences(passage.text)
     words = [content_words(sentence.text) for sentence in listed]
     title = content_words(passage.title)
@@ -116,9 +115,9 @@ def _judged(passage: Any, weights: Mapping[str, float], fitting: re.Pattern[str]
             continue
         around = words[place].union(heading, title, *words[max(0, place - 1) : place + 2])
         coverage = share(weights, around)
-        fits = 0 if fitting is None else 1 if fitting.search(sentence.text) else -1
-        evidence = coverage + 0.8 * similarity + 0.1 * fits
-        score = direct + 0.5 * coverage + 0.5 * similarity + 0.2 * fits
+        fits = fitting(sentence.text) if fitting else 0.0
+        evidence = coverage + 0.8 * similarity + fits
+        score = direct + 0.5 * coverage + 0.5 * similarity + 2 * fits
         result.append(Evidence(passage, sentence, coverage, evidence, score))
     return result
 

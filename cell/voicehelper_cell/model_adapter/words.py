@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from functools import lru_cache
 
 from voicehelper_cell.retrieval.terms import terms
@@ -25,11 +25,18 @@ _KINDS = tuple(
     for asked, fitting in (
         (r"\bhow much\b.*\b(?:costs?|pays?|charged?)\b|\bwhat (?:is|are) the (?:\w+ )*(?:price|cost|fee)s?\b", _MONEY),
         (r"\bhow (?:large|big|small)\b|\b(?:maximum|minimum|largest) size\b", _SIZE),
-        (r"\bhow (?:long|often|old|fast|quickly|soon|late)\b|\bwhen\b(?!.*\bhow (?:many|much)\b)", _TIME),
-        (r"\bhow (?:many|much|high|low|far|tall|deep|wide|heavy)\b", _NUMBER),
+        (r"\bhow (?:long|often|old|fast|quickly|soon|late)\b|^\W*(?:since |until )?when\b", _TIME),
+        (r"\bhow (?:much|high|low|far|tall|deep|wide|heavy)\b", _NUMBER),
     )
 )
 """What a question asks for, and what a sentence that says it looks like."""
+_COUNT = re.compile(
+    r"^\W*(?:\w+\s+){0,2}how many ((?:(?!(?:do|does|did|is|are|was|were|can|may|must|shall|should|will|would|could|have|has|had|of|in"
+    r"|per|at|a|an|the|to|there|work|use|run)\b)[\w-]+\W+){1,4})",
+    re.IGNORECASE,
+)
+_COUNTED = re.compile(rf"(?:{_NUMBER})[\w,.%]*((?:[ \n-]+[\w*`]+){{1,4}})", re.IGNORECASE)
+_ANY_NUMBER = re.compile(_NUMBER, re.IGNORECASE)
 _IRREGULAR = dict(
     re.findall(
         r"(\w+):(\w+)",
@@ -50,6 +57,7 @@ _EMPTY = frozenset(
         " quickly soon late there any one list give show exact exactly currently usually normally"
     )
 )
+_FITS, _FITS_NOT, _COUNTS_NOT = 0.1, -0.3, -0.5
 _ALIKE = 0.8  # of the longer stem: suspend and suspens, but not transfer and translat
 _LONG = 5
 
@@ -75,9 +83,24 @@ def question_words(question: str) -> list[str]:
     return [word for word in found if word not in _EMPTY] or found
 
 
-def expected(question: str) -> re.Pattern[str] | None:
-    """What the answer has to have: a size, a time, a number; None when the question asks for none of them."""
-    return next((fitting for asked, fitting in _KINDS if asked.search(question)), None)
+def expectation(question: str) -> Callable[[str], float] | None:
+    """Judges whether a sentence has what the question asks for: a size, a time, so many of something.
+
+    Above 0 when it has, below 0 when it has not.
+    """
+    if counted := _COUNT.search(question):
+        things = content_words(counted[1])
+        return lambda sentence: _FITS if _counts(sentence, things) else _COUNTS_NOT
+    fitting = next((fitting for asked, fitting in _KINDS if asked.search(question)), None)
+    return (lambda sentence: _FITS if fitting.search(sentence) else _FITS_NOT) if fitting else None
+
+
+def _counts(sentence: str, things: Set[str]) -> bool:
+    """Whether a number of these things is named; in a row of a table any number may be theirs."""
+    if "|" in sentence:
+        return bool(_ANY_NUMBER.search(sentence))
+    weights = dict.fromkeys(things, 1.0)
+    return any(share(weights, content_words(found[1])) > 0 for found in _COUNTED.finditer(sentence))
 
 
 def share(weights: Mapping[str, float], present: Set[str]) -> float:
