@@ -11,7 +11,7 @@ from voicehelper_core.http import create_app
 
 from voicehelper_cell.placements import Placements
 from voicehelper_cell.settings import CellSettings
-from voicehelper_cell.web import conversations, knowledge, limits, probe, uploads, usage
+from voicehelper_cell.web import conversations, knowledge, limits, private, probe, uploads, usage
 from voicehelper_cell.web.caller import Services
 
 
@@ -21,6 +21,7 @@ def build(settings: CellSettings, services: Services, verifier: TokenVerifier, p
     app.openapi_url = "/api/v1/openapi.json"
     app.setup()
     larger = {f"{knowledge.router.prefix}/documents": settings.max_upload_bytes + uploads.OVERHEAD}
+    app.user_middleware.append(Middleware(private.Private))
     app.user_middleware.append(Middleware(limits.BodyLimit, larger=larger))  # inside of the telemetry
     state: Any = app.state
     state.settings, state.services, state.verifier, state.placements = settings, services, verifier, placements
