@@ -31,7 +31,8 @@ _KINDS = tuple(
 )
 """What a question asks for, and what a sentence that says it looks like."""
 _COUNT = re.compile(
-    r"^\W*(?:\w+\s+){0,2}how many ((?:(?!(?:do|does|did|is|are|was|were|can|may|must|shall|should|will|would|could|have|has|had|of|in"
+    r"^\W*(?:\w+\s+){0,2}how many "
+    r"((?:(?!(?:do|does|did|is|are|was|were|can|may|must|shall|should|will|would|could|have|has|had|of|in"
     r"|per|at|a|an|the|to|there|work|use|run)\b)[\w-]+\W+){1,4})",
     re.IGNORECASE,
 )
