@@ -12,6 +12,7 @@ from voicehelper_cell.database import Database, connect
 from voicehelper_cell.indexing.tests.conftest import postgres_dsn  # noqa: F401 (the same server's fixture)
 from voicehelper_cell.migrate import migrate
 from voicehelper_cell.settings import MigrateSettings
+from voicehelper_cell.tests.attacker import attacker  # noqa: F401
 from voicehelper_core import names
 from voicehelper_core.context import TenantContext
 

@@ -3,61 +3,14 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
+from voicehelper_cell.tests.attacker import CONVERSATIONS, DOCUMENTS, SEARCH, Attacker
 
 pytestmark = pytest.mark.integration
-CONVERSATIONS, DOCUMENTS = "/api/v1/conversations", "/api/v1/knowledge/documents"
-SEARCH, USAGE = "/api/v1/knowledge/search", "/api/v1/usage"
 JSON, FORM = {"Content-Type": "application/json"}, {"Content-Type": "multipart/form-data; boundary=X"}
-GARBAGE = (
-    "%00", "..", "../", "..%2f..%2f", "%2e%2e%2f", "%252e%252e", "a,b", "*", "null", "0", "-1", "' or 1=1 --", "%ff%fe",
-    "%ed%a0%80", "😀", "a" * 2000, "00000000-0000-0000-0000-000000000000", "{}", "..;/", "%0d%0aX-A:%20b",
-)  # fmt: skip
-
-
-class Attacker:
-    """acme's client, and what of globex must never be in an answer."""
-
-    def __init__(self, client: httpx.Client, secrets: tuple[str, ...]) -> None:
-        self.client, self._secrets = client, secrets
-
-    def send(self, method: str, path: str, **more: Any) -> httpx.Response:
-        return self.client.request(method, path, **more)
-
-    def refused(self, answer: httpx.Response, *statuses: int) -> dict[str, Any]:
-        """A problem document with one of the statuses (any 4xx where none is named), without globex's data."""
-        assert 400 <= answer.status_code < 500, (answer.status_code, answer.text[:500])
-        assert not statuses or answer.status_code in statuses, (answer.status_code, answer.text[:500])
-        self.clean(answer)
-        if answer.request.method == "HEAD":
-            return {}
-        assert answer.headers["content-type"].startswith("application/problem+json"), answer.text[:500]
-        body: dict[str, Any] = answer.json()
-        assert body["status"] == answer.status_code
-        assert body["title"]
-        for inside in ("Traceback", "asyncpg", ".py", "SELECT ", "/var/lib"):
-            assert inside not in answer.text
-        return body
-
-    def clean(self, answer: httpx.Response) -> None:
-        assert not any(secret in answer.text for secret in self._secrets)
-
-
-@pytest.fixture(scope="module")
-def attacker(platform: Any) -> Iterator[Attacker]:
-    word = f"zeppelin{uuid.uuid4().hex}"
-    with platform.client("globex") as globex, platform.client("acme") as acme:
-        made = globex.post(CONVERSATIONS, json={"title": word}).json()
-        answer = globex.post(f"{CONVERSATIONS}/{made['id']}/messages", json={"content": word})
-        assert answer.status_code == 200, answer.text
-        document = globex.post(DOCUMENTS, json={"title": word, "content": f"It is {word}.", "external_id": word})
-        assert document.status_code == 202, document.text
-        yield Attacker(acme, (word,))
 
 
 @pytest.fixture(scope="module")
