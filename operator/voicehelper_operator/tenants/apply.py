@@ -118,18 +118,32 @@ class TenantApplier:
             outcome.identity_problem = error.detail
         await faults.point("operator.identity.after")
 
-    async def leave(self, seen: Observation) -> None:
-        """End the tenant by its deletion policy. A cell or a store's part that is gone already is no obstacle."""
+    async def leave(self, seen: Observation) -> dict[str, str]:
+        """End the tenant by its deletion policy; problems by store, empty when all is done.
+
+        A cell or a store's part that is gone already is no obstacle.
+        """
         tenant = seen.tenant
         tenant_id = tenant.status.tenant_id
         assert tenant_id
         remove_data = tenant.spec.deletion.policy == "Delete"
         if seen.cell is not None:
-            ref = _ref(seen.cell)
-            await asyncio.gather(*(item.remove_tenant(ref, tenant_id, data=remove_data) for item in self.slices))
-        await self.identity.remove_tenant(tenant_id)
+            leaving = (item.remove_tenant(_ref(seen.cell), tenant_id, data=remove_data) for item in self.slices)
+            results = await asyncio.gather(*leaving, return_exceptions=True)
+            problems = {
+                item.store: f"{type(result).__name__}: {result}"[:500]
+                for item, result in zip(self.slices, results, strict=True)
+                if isinstance(result, Exception)
+            }
+            if problems:
+                return problems
+        try:
+            await self.identity.remove_tenant(tenant_id)
+        except errors.AppError as error:
+            return {"identity": error.detail}
         await self.secrets.delete(admin_secret(tenant_id))
         await faults.point("operator.tenant.left")
+        return {}
 
     async def release(self, tenant: Tenant) -> None:
         """Drop the finalizer; the resource goes, and its own cell by cascade."""

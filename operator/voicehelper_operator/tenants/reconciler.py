@@ -55,9 +55,11 @@ class TenantReconciler:
 
     async def _delete(self, seen: Observation, planned: Plan) -> Result:
         """First the route goes (503 instead of half a tenant), then the data, then the resource."""
-        await self._report(seen, reporting.status(seen, planned, Outcome(), self._endpoint))
-        if "leave" in planned.steps:
-            await self._applier.leave(seen)
+        if holds(seen.tenant.status.conditions, "Routable"):
+            seen = await self._report(seen, reporting.status(seen, planned, Outcome(), self._endpoint))
+        if "leave" in planned.steps and (problems := await self._applier.leave(seen)):
+            await self._report(seen, reporting.status(seen, planned, Outcome(slice_problems=problems), self._endpoint))
+            return Result(_RETRY)
         if "release" in planned.steps:
             await self._events.record(seen.tenant, "Removed", f"by deletion policy {seen.tenant.spec.deletion.policy}")
             await self._applier.release(seen.tenant)

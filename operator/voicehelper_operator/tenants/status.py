@@ -22,6 +22,8 @@ def judge(seen: Observation, planned: Plan, outcome: Outcome) -> list[Judgement]
     ]
     if tenant.metadata.deletion_timestamp is not None:
         message = f"the tenant is being removed by its deletion policy {tenant.spec.deletion.policy}"
+        if outcome.slice_problems:
+            message = f"{message}; what is in the way: {described(outcome.slice_problems)}"
         return [no("Routable", "Deleting", message), no("Ready", "Deleting", message)]
     if planned.refusal:
         return [*first, no("Accepted", *planned.refusal), no("Ready", *planned.refusal)]

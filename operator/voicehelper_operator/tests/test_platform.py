@@ -71,12 +71,13 @@ def tenant(platform: Any, name: str, plan: str = "team") -> dict[str, Any]:
 async def test_a_dropped_topic_and_a_revoked_role_come_back_with_an_event(platform):
     cell_id = platform.resource("cell", "globex")["status"]["cellId"]
     topic = names.topic(cell_id, "ai.tasks")
-    kafka(platform).delete_topics([topic])[topic].result(30)
+    broker = kafka(platform)  # its futures end with it
+    broker.delete_topics([topic])[topic].result(30)
     login, worker = names.login_role(cell_id), names.service_role(cell_id, "conversation")
     connection = await asyncpg.connect(admin_dsn(platform))
     try:
         await connection.execute(f"REVOKE {worker} FROM {login}")
-        until(lambda: topic in kafka(platform).list_topics(timeout=10).topics)
+        until(lambda: topic in broker.list_topics(timeout=10).topics)
         end = time.monotonic() + 60
         while not await connection.fetchval(f"SELECT pg_has_role('{login}', '{worker}', 'MEMBER')"):
             assert time.monotonic() < end
