@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,12 @@ pytestmark = pytest.mark.integration
 FOLDER = Path(__file__).parent / "fixtures" / "answers"
 QUESTIONS = yaml.safe_load((FOLDER / "questions.yaml").read_text())
 UNKNOWN = "I do not know"
-TENANT = """
+NAME = f"answers-{uuid.uuid4().hex[:8]}"
+TENANT = f"""
 apiVersion: voicehelper.io/v1alpha1
 kind: Tenant
 metadata:
-  name: answers
+  name: {NAME}
 spec:
   displayName: Answers
   planRef: team
@@ -54,10 +56,10 @@ def asked(platform: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[A
     manifest = tmp_path_factory.mktemp("tenant") / "answers.yaml"
     manifest.write_text(TENANT)
     platform.cli("apply", "-f", str(manifest))
-    platform.cli("wait", "tenant/answers", "--for", "condition=Ready", "--timeout", "60s")
+    platform.cli("wait", f"tenant/{NAME}", "--for", "condition=Ready", "--timeout", "60s")
     pages = sorted(FOLDER.glob("*.md"))
-    platform.cli("knowledge", "add", "--tenant", "answers", *map(str, pages))
-    with platform.client("answers") as client:
+    platform.cli("knowledge", "add", "--tenant", NAME, *map(str, pages))
+    with platform.client(NAME) as client:
         items = client.get("/api/v1/knowledge/documents", params={"limit": 100}).json()["items"]
         documents = {next(page.name for page in pages if page.name in item["external_id"]): item for item in items}
         assert sorted(documents) == [page.name for page in pages], json.dumps(items)
@@ -66,7 +68,7 @@ def asked(platform: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[A
             for name, item in documents.items()
         }
         yield Asked(client, documents, texts)
-    platform.cli("delete", "tenant", "answers", check=False)
+    platform.cli("delete", "tenant", NAME, check=False)
 
 
 def test_the_set_is_whole() -> None:

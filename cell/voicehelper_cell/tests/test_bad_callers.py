@@ -47,7 +47,9 @@ def sign(platform: Any) -> Sign:
     head, claims = (json.loads(base64.urlsafe_b64decode(part + "==")) for part in own.split(".")[:2])
 
     def make(*, by: Any = None, header: dict[str, Any] | None = None, **changed: Any) -> str:
-        body = {name: value for name, value in {**claims, **changed}.items() if value is not ...}
+        now = int(time.time())
+        body = {**claims, "iat": now, "exp": now + 600, **changed}
+        body = {name: value for name, value in body.items() if value is not ...}
         return jwt.encode({**head, **(header or {})}, body, by or key, registry=REGISTRY)
 
     return make
