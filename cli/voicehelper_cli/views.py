@@ -42,7 +42,7 @@ _COLUMNS: dict[AnyKind, tuple[Column, ...]] = {
         Column("PHASE", lambda r: r.status.phase),
         _AGE,
         Column("TENANT-ID", lambda r: r.status.tenant_id, wide=True),
-        Column("DOCUMENTS", lambda r: r.status.usage.documents, wide=True),
+        Column("USERS", lambda r: r.status.usage.users, wide=True),
         Column("ENDPOINT", lambda r: r.status.endpoint, wide=True),
         Column("PLACEMENT", lambda r: r.status.placement_reason, wide=True),
     ),

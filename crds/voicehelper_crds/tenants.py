@@ -74,8 +74,6 @@ class TenantSpec(Model):
 class TenantUsage(Model):
     users: int = 0
     """Users now."""
-    documents: int = 0
-    """Documents now."""
 
 
 class TenantStatus(Model):
