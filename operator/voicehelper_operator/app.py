@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+from voicehelper_core.errors import Unavailable
 from voicehelper_core.log import get_logger
-from voicehelper_core.ports import Change, EventRecorder, Lease, ResourceStore, SecretStore
+from voicehelper_core.ports import EventRecorder, Lease, ResourceStore, SecretStore
 from voicehelper_crds import Cell, CellClass, Tenant, TenantPlan
 
 from voicehelper_operator.cells.apply import CellApplier
@@ -16,6 +17,7 @@ from voicehelper_operator.engine.queue import WorkQueue
 from voicehelper_operator.identity import GrpcIdentity
 from voicehelper_operator.leadership import lead
 from voicehelper_operator.probe import RoutedProber
+from voicehelper_operator.routing import Router
 from voicehelper_operator.settings import OperatorSettings
 from voicehelper_operator.slices.credentials import CellCredentials
 from voicehelper_operator.slices.interface import Slice
@@ -25,62 +27,11 @@ from voicehelper_operator.slices.objects import ObjectsSlice
 from voicehelper_operator.slices.postgres import PostgresSlice
 from voicehelper_operator.tenants.apply import TenantApplier
 from voicehelper_operator.tenants.reconciler import TenantReconciler
+from voicehelper_operator.workloads.interface import WorkloadRuntime
 from voicehelper_operator.workloads.processes import ProcessRuntime
 
 log = get_logger(__name__)
-
-
-class Router:
-    """Which keys a change concerns: the object itself, and those whose plan depends on it."""
-
-    def __init__(self, cells: WorkQueue, tenants: WorkQueue) -> None:
-        self._cells, self._tenants = cells, tenants
-        self._homes: dict[str, str | None] = {}
-        self._known_cells: set[str] = set()
-
-    def route(self, change: Change) -> None:
-        """Queue what has to be looked at."""
-        match change.kind:
-            case "Tenant":
-                self._tenant(change)
-            case "Cell":
-                self._cell(change)
-            case "TenantPlan":
-                self.all_tenants()
-            case "CellClass":
-                self.all_cells()
-
-    def _tenant(self, change: Change) -> None:
-        tenant = change.resource if isinstance(change.resource, Tenant) else None
-        home = tenant.status.cell if tenant and change.type == "applied" else None
-        before = self._homes.get(change.name)
-        if change.type == "deleted":
-            self._homes.pop(change.name, None)
-        else:
-            self._homes[change.name] = home
-            self._tenants.add(change.name)
-        for cell in {before, home} - {None} if before != home else ():
-            self._cells.add(str(cell))
-
-    def _cell(self, change: Change) -> None:
-        if change.type == "deleted":
-            self._known_cells.discard(change.name)
-        else:
-            self._known_cells.add(change.name)
-            self._cells.add(change.name)
-        for name, home in self._homes.items():
-            if home in (None, change.name):
-                self._tenants.add(name)
-
-    def all_tenants(self) -> None:
-        """Look at every tenant."""
-        for name in self._homes:
-            self._tenants.add(name)
-
-    def all_cells(self) -> None:
-        """Look at every cell."""
-        for name in self._known_cells:
-            self._cells.add(name)
+_WORKLOAD_SECONDS = 1.0
 
 
 async def _watch(store: ResourceStore, router: Router) -> None:
@@ -94,6 +45,19 @@ async def _resync(router: Router, seconds: float) -> None:
         await asyncio.sleep(seconds)
         router.all_cells()
         router.all_tenants()
+
+
+async def _workloads(runtime: WorkloadRuntime, router: Router) -> None:
+    """A process that ended or became ready is news at once, not at the next resync."""
+    known: dict[str, tuple[bool, int]] | None = None
+    while True:
+        with contextlib.suppress(Unavailable):
+            found = await runtime.list()
+            states = {name: (state.ready, state.restarts) for name, state in found.items()}
+            if known is not None and states != known:
+                router.all_cells()
+            known = states
+        await asyncio.sleep(_WORKLOAD_SECONDS)
 
 
 async def run(
@@ -117,18 +81,20 @@ async def run(
     runtime = ProcessRuntime(settings.supervisor_socket)
     identity = GrpcIdentity(settings.identity_address, settings.provisioning_key)
     prober = RoutedProber(settings.router_url, identity)
-    cells = CellReconciler(CellApplier(settings, store, slices, credentials, runtime), events)
+    queues = WorkQueue(), WorkQueue()
+    router = Router(*queues)
+    cells = CellReconciler(CellApplier(settings, store, slices, credentials, runtime), events, router.repaired)
     tenants = TenantReconciler(TenantApplier(store, secrets, slices, identity), events, prober, settings.router_url)
     leading = asyncio.Event()
     workers = [
-        Worker(cells, WorkQueue(), settings.workers, leading),
-        Worker(tenants, WorkQueue(), settings.workers, leading),
+        Worker(cells, queues[0], settings.workers, leading),
+        Worker(tenants, queues[1], settings.workers, leading),
     ]
-    router = Router(workers[0].queue, workers[1].queue)
     jobs = [
         lead(lease, settings.holder, settings.lease_seconds, leading),
         _watch(store, router),
         _resync(router, settings.resync_seconds),
+        _workloads(runtime, router),
         *(worker.run() for worker in workers),
     ]
     tasks = [asyncio.create_task(job) for job in jobs]

@@ -19,7 +19,8 @@ async def lead(lease: Lease, holder: str, seconds: int, leading: asyncio.Event) 
     try:
         while True:
             try:
-                has = await lease.acquire(NAME, holder, timedelta(seconds=seconds))
+                async with asyncio.timeout(seconds / 3):  # an answer after the lease has run out says nothing
+                    has = await lease.acquire(NAME, holder, timedelta(seconds=seconds))
             except Exception as error:  # without the store there is no lease, and nothing to reconcile either
                 log.warning("the lease cannot be renewed", error_type=type(error).__name__)
                 has = False

@@ -36,8 +36,19 @@ class RoutedProber:
         except httpx.HTTPError as error:
             return f"the router does not answer ({type(error).__name__})"
         if answer.status_code != 200:
-            return f"the router answers {answer.status_code}: {answer.text[:200]}"
-        body = answer.json()
-        if (body.get("tenant_id"), body.get("cell_id")) != (tenant_id, cell_id):
-            return f"cell {body.get('cell_id')} answered for tenant {body.get('tenant_id')}"
-        return None
+            return f"the router answers {answer.status_code}{_detail(answer)}"
+        try:
+            body = answer.json()
+            who = body["tenant_id"], body["cell_id"]
+        except (ValueError, KeyError, TypeError):
+            return "something that is not a cell answered"
+        return None if who == (tenant_id, cell_id) else f"cell {who[1]} answered for tenant {who[0]}"
+
+
+def _detail(answer: httpx.Response) -> str:
+    """What the problem says, without what differs in every answer (ids of requests and traces)."""
+    try:
+        detail = answer.json()["detail"]
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return f": {detail}"[:300]

@@ -56,14 +56,17 @@ class CellApplier:
             workload=seen.workload,
         )
         for step in steps:
-            if not await self._step(seen, step, outcome):
+            if not await self._step(seen, step, steps, outcome):
                 break
         return outcome
 
-    async def _step(self, seen: Observation, step: Step, outcome: Outcome) -> bool:
+    async def _step(self, seen: Observation, step: Step, steps: Sequence[Step], outcome: Outcome) -> bool:
         match step:
             case "slices":
                 await self._slices(seen.ref, outcome)
+                if "migrate" not in steps and any(made.startswith("schema ") for made in outcome.made):
+                    outcome.schema_revision = None  # it was gone and is empty now: the next look migrates it
+                    return False
                 return not outcome.problems
             case "migrate":
                 return await self._migrate(seen, outcome)

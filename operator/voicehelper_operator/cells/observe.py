@@ -8,6 +8,7 @@ from voicehelper_core.errors import NotFound
 from voicehelper_core.ports import ResourceStore
 from voicehelper_crds import Cell, CellClass, Tenant
 
+from voicehelper_operator.engine.conditions import holds
 from voicehelper_operator.slices.interface import CellRef
 from voicehelper_operator.workloads.interface import WorkloadRuntime, WorkloadState
 
@@ -20,10 +21,17 @@ class Observation:
     connections: int | None
     """Postgres connections of the class; None when the class does not exist."""
     tenants: int
-    """Tenants that name this cell in their status."""
+    """Tenants that name this cell in their status, without an owner that is being deleted."""
     release: str
     """The release that should run."""
     workload: WorkloadState | None
+    owner: Tenant | None = None
+    """The tenant that the cell was made for, while it is there."""
+
+    @property
+    def policy(self) -> str:
+        """What becomes of the data: the owner's word as it is now, or the cell's own."""
+        return (self.owner or self.cell).spec.deletion.policy
 
     @property
     def ref(self) -> CellRef:
@@ -39,7 +47,16 @@ async def observe(store: ResourceStore, runtime: WorkloadRuntime, name: str, rel
         connections: int | None = (await store.get(CellClass, cell.spec.class_ref)).spec.postgres_connections
     except NotFound:
         connections = None
-    placed = sum(tenant.status.cell == name for tenant in await store.list(Tenant))
+    tenants = await store.list(Tenant)
+    owners = {reference.uid for reference in cell.metadata.owner_references}
+    owner = next((tenant for tenant in tenants if tenant.metadata.uid in owners), None)
+    # An owner that is being deleted and has no route any more waits for the end of its cell, not the other way round.
+    leaves = (
+        owner
+        if owner and owner.metadata.deletion_timestamp and not holds(owner.status.conditions, "Routable")
+        else None
+    )
+    placed = sum(tenant.status.cell == name and tenant is not leaves for tenant in tenants)
     cell_id = cell.status.cell_id
     workload = await runtime.observe(cell_id) if cell_id else None
-    return Observation(cell, connections, placed, cell.spec.release or release, workload)
+    return Observation(cell, connections, placed, cell.spec.release or release, workload, owner)

@@ -57,7 +57,7 @@ def _deletion(seen: Observation) -> Plan:
         return Plan(("release",))
     if seen.tenants:
         return Plan(("await-tenants",))
-    match cell.spec.deletion.policy:
+    match seen.policy:
         case "Delete":
             return Plan(("remove-workload", "remove-slices", "release"))
         case "Archive":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from voicehelper_core import faults, names
 from voicehelper_core.ports import EventRecorder
 from voicehelper_crds import Cell
@@ -14,17 +16,16 @@ from voicehelper_operator.engine import metrics
 from voicehelper_operator.engine.conditions import holds
 from voicehelper_operator.engine.loop import Result
 
-_SOON = 0.3
-_RETRY = 3.0
-
 
 class CellReconciler:
     """One cell at a time, from its name."""
 
     kind = "Cell"
 
-    def __init__(self, applier: CellApplier, events: EventRecorder) -> None:
-        self._applier, self._events = applier, events
+    def __init__(
+        self, applier: CellApplier, events: EventRecorder, repaired: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self._applier, self._events, self._repaired = applier, events, repaired
 
     async def reconcile(self, name: str) -> Result:
         """Raises errors.NotFound when the cell is gone."""
@@ -39,15 +40,16 @@ class CellReconciler:
             return Result(0)
         outcome = await self._applier.run(seen, planned.steps)
         if outcome.released:
-            await self._events.record(seen.cell, "Removed", f"by deletion policy {seen.cell.spec.deletion.policy}")
+            text = f"id {seen.cell.status.cell_id}, by deletion policy {seen.policy}"
+            await self._events.record(seen.cell, "Removed", text)
             return Result()
         await self._repairs(seen, outcome)
         new = reporting.status(seen, planned, outcome, self._applier.slices)
         await self._report(seen, new)
-        if outcome.problems or outcome.migration_problem or outcome.workload_problem:
-            return Result(_RETRY)
-        waiting = outcome.workload is not None and not outcome.workload.ready
-        return Result(_SOON if waiting or outcome.waiting else None)
+        failed = outcome.problems or outcome.migration_problem or outcome.workload_problem
+        starting = outcome.workload is not None and not outcome.workload.ready
+        emptied = seen.cell.status.schema_revision is not None and outcome.schema_revision is None
+        return Result(again=bool(failed or starting or emptied or outcome.waiting))
 
     async def _observe(self, name: str) -> Observation:
         applier = self._applier
@@ -62,8 +64,10 @@ class CellReconciler:
 
     async def _repairs(self, seen: Observation, outcome: Outcome) -> None:
         """What had been there and was made again is an event; the first making is not."""
-        conditions, generation = seen.cell.status.conditions, seen.cell.metadata.generation
-        if outcome.made and holds(conditions, "Ready") and seen.cell.status.observed_generation == generation:
+        status, generation = seen.cell.status, seen.cell.metadata.generation
+        settled = status.observed_generation == generation and status.release == seen.release
+        if outcome.made and settled and holds(status.conditions, "Migrated"):
+            self._repaired(seen.cell.metadata.name)
             metrics.REPAIRS.labels(self.kind).inc(len(outcome.made))
             await self._events.record(
                 seen.cell, "DriftRepaired", f"made again: {', '.join(outcome.made)}", warning=True

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
-from voicehelper_core.errors import NotFound
+from voicehelper_core.errors import NotFound, Unavailable
 from voicehelper_core.log import get_logger
 
 from voicehelper_operator.engine import metrics
@@ -15,13 +15,17 @@ from voicehelper_operator.engine.queue import WorkQueue
 
 log = get_logger(__name__)
 RECONCILE_SECONDS = 600.0
+LOOK_SECONDS = 0.5
+"""How often a running reconcile looks whether its operator still leads."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """When to look again, at the latest; None leaves it to changes and the resync."""
+    """When to look again, at the latest; neither leaves it to changes and the resync."""
 
     after: float | None = None
+    again: bool = False
+    """Not there yet: look again with back-off."""
 
 
 class Reconciler(Protocol):
@@ -53,11 +57,24 @@ class Worker:
             await self._leading.wait()
             await self._one(key)
 
+    async def _led(self, key: str) -> Result:
+        """Reconcile while this operator leads. Raises Unavailable when it does no longer: another one may act now."""
+        task = asyncio.create_task(self._reconciler.reconcile(key))
+        try:
+            while not task.done():
+                await asyncio.wait({task}, timeout=LOOK_SECONDS)
+                if not self._leading.is_set() and not task.done():
+                    raise Unavailable("the lease is lost: the reconcile was stopped")
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        return task.result()
+
     async def _one(self, key: str) -> None:
         kind, started = self._reconciler.kind, time.perf_counter()
         try:
             async with asyncio.timeout(RECONCILE_SECONDS):
-                result = await self._reconciler.reconcile(key)
+                result = await self._led(key)
         except NotFound:
             self.queue.forget(key)
             self.queue.done(key)
@@ -70,8 +87,11 @@ class Worker:
                 again_in_seconds=round(pause, 1), exc_info=error,
             )  # fmt: skip
         else:
-            self.queue.done(key)
-            outcome = "done"
+            outcome = "waiting" if result.again else "done"
+            if result.again:
+                self.queue.failed(key)
+            else:
+                self.queue.done(key)
             if result.after is not None:
                 self.queue.add_after(key, result.after)
         metrics.RECONCILES.labels(kind, outcome).inc()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import admin as kafka
 from voicehelper_core import faults, names
 
@@ -14,6 +14,8 @@ from voicehelper_operator.slices.credentials import CellCredentials
 from voicehelper_operator.slices.interface import CellRef, TenantRef
 
 _SECONDS = 30
+_REPLICAS = 3
+"""Of each topic, where there are as many brokers."""
 _KINDS = (kafka.ResourceType.TOPIC, kafka.ResourceType.GROUP)
 _PREFIXED = kafka.ResourcePatternType.PREFIXED
 
@@ -71,7 +73,9 @@ class KafkaSlice:
         user = names.kafka_user(cell_id)
         try:
             described = self._admin().describe_user_scram_credentials([user])[user].result(_SECONDS)
-        except KafkaException:  # a user without credentials is an error to Kafka
+        except KafkaException as error:  # a user without credentials is an error to Kafka
+            if error.args[0].code() != KafkaError.RESOURCE_NOT_FOUND:
+                raise
             return False
         return bool(described.scram_credential_infos)
 
@@ -85,8 +89,9 @@ class KafkaSlice:
 
     def _make(self, cell_id: str, missing: list[str], password: str) -> None:
         admin, user = self._admin(), names.kafka_user(cell_id)
+        replicas = min(_REPLICAS, len(admin.list_topics(timeout=_SECONDS).brokers))
         topics = [
-            kafka.NewTopic(names.topic(cell_id, name), partitions, 1)
+            kafka.NewTopic(names.topic(cell_id, name), partitions, replicas)
             for name, partitions in names.TOPICS.items()
             if f"topic {names.topic(cell_id, name)}" in missing
         ]

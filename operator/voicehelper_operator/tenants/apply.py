@@ -46,6 +46,8 @@ class TenantApplier:
     secrets: SecretStore
     slices: Sequence[Slice]
     identity: Identity
+    grace_seconds: float = 2.0
+    """Between the end of a tenant's access and the removal of its data."""
 
     async def create_cell(self, seen: Observation) -> None:
         """The tenant's own cell; made once, never altered here."""
@@ -118,35 +120,58 @@ class TenantApplier:
             outcome.identity_problem = error.detail
         await faults.point("operator.identity.after")
 
-    async def leave(self, seen: Observation) -> dict[str, str]:
-        """End the tenant by its deletion policy; problems by store, empty when all is done.
+    async def leave(self, tenant: Tenant) -> dict[str, str]:
+        """Nobody may come in any more; problems by store, empty when all is done.
 
-        A cell or a store's part that is gone already is no obstacle.
+        What is gone already is no obstacle, be it the cell itself.
         """
-        tenant = seen.tenant
-        tenant_id = tenant.status.tenant_id
-        assert tenant_id
-        remove_data = tenant.spec.deletion.policy == "Delete"
-        if seen.cell is not None:
-            leaving = (item.remove_tenant(_ref(seen.cell), tenant_id, data=remove_data) for item in self.slices)
-            results = await asyncio.gather(*leaving, return_exceptions=True)
-            problems = {
-                item.store: f"{type(result).__name__}: {result}"[:500]
-                for item, result in zip(self.slices, results, strict=True)
-                if isinstance(result, Exception)
-            }
-            if problems:
-                return problems
+        problems = await self._remove(tenant, data=False)
+        if problems:
+            return problems
+        assert tenant.status.tenant_id
         try:
-            await self.identity.remove_tenant(tenant_id)
+            await self.identity.remove_tenant(tenant.status.tenant_id)
         except errors.AppError as error:
             return {"identity": error.detail}
-        await self.secrets.delete(admin_secret(tenant_id))
+        await self.secrets.delete(admin_secret(tenant.status.tenant_id))
         await faults.point("operator.tenant.left")
         return {}
 
+    async def end_cell(self, cell: Cell) -> dict[str, str]:
+        """Ask for the deletion of the tenant's own cell."""
+        try:
+            if cell.metadata.deletion_timestamp is None:
+                await self.store.delete(Cell, cell.metadata.name)
+        except errors.PermissionDenied as error:
+            return {"cell": error.detail}
+        except errors.NotFound:
+            pass
+        return {}
+
+    async def remove_data(self, tenant: Tenant) -> dict[str, str]:
+        """After a pause, in which what the cell was doing for the tenant comes to its end."""
+        await asyncio.sleep(self.grace_seconds)
+        problems = await self._remove(tenant, data=True)
+        await faults.point("operator.tenant.data-removed")
+        return problems
+
+    async def _remove(self, tenant: Tenant, *, data: bool) -> dict[str, str]:
+        tenant_id, cell_id = tenant.status.tenant_id, tenant.status.cell_id
+        if tenant_id is None or cell_id is None:
+            return {}
+        removing = (item.remove_tenant(CellRef(cell_id), tenant_id, data=data) for item in self.slices)
+        results = await asyncio.gather(*removing, return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException) and not isinstance(result, Exception):
+                raise result
+        return {
+            item.store: f"{type(result).__name__}: {result}"[:500]
+            for item, result in zip(self.slices, results, strict=True)
+            if isinstance(result, Exception)
+        }
+
     async def release(self, tenant: Tenant) -> None:
-        """Drop the finalizer; the resource goes, and its own cell by cascade."""
+        """Drop the finalizer; the resource goes."""
         left = [item for item in tenant.metadata.finalizers if item != FINALIZER]
         await self.store.set_finalizers(Tenant, tenant.metadata.name, left)
 

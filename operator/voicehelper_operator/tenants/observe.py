@@ -26,6 +26,12 @@ class Observation:
         found = next((cell for cell in self.cells if cell.metadata.name == status.cell), None)
         return found if found is not None and found.status.cell_id == status.cell_id else None
 
+    @property
+    def own_cell(self) -> Cell | None:
+        """The cell that was made for this tenant."""
+        uid = self.tenant.metadata.uid
+        return next((c for c in self.cells if any(o.uid == uid for o in c.metadata.owner_references)), None)
+
 
 async def observe(store: ResourceStore, name: str) -> Observation:
     """Raises NotFound when the tenant is gone."""
@@ -34,4 +40,13 @@ async def observe(store: ResourceStore, name: str) -> Observation:
         plan: TenantPlan | None = await store.get(TenantPlan, tenant.spec.plan_ref)
     except NotFound:
         plan = None
-    return Observation(tenant, plan, await store.list(Cell), await store.list(Tenant))
+    if tenant.status.cell is None:  # only placement needs to see everything
+        return Observation(tenant, plan, await store.list(Cell), await store.list(Tenant))
+    return Observation(tenant, plan, await _homes(store, tenant.status.cell), [tenant])
+
+
+async def _homes(store: ResourceStore, name: str) -> list[Cell]:
+    try:
+        return [await store.get(Cell, name)]
+    except NotFound:
+        return []

@@ -130,13 +130,22 @@ def _shared(tenant: Tenant, cells: Sequence[Cell], counts: Counter[str], tenants
         where = f" of group '{wish.group}'" if home else ""
         why = "; ".join(problems) or "there is no shared cell: apply one"
         return NotPlaced("NoRoom", f"no shared cell{where} can take the tenant: {why}")
-    best = min(fitting, key=lambda cell: (-counts[cell.metadata.name], cell.metadata.name))
+    best = min(fitting, key=lambda cell: (_failing(cell), -counts[cell.metadata.name], cell.metadata.name))
     name = best.metadata.name
     if wish.cell:
         return Placed(name, "pinned by placement.cell")
     if home:
         return Placed(name, f"shares the cell of group '{wish.group}'")
     return Placed(name, f"fullest fitting cell: {counts[name]} of {best.spec.capacity} tenants, {len(fitting)} fitting")
+
+
+def _failing(cell: Cell) -> bool:
+    """Whether the cell was tried and does not come up; one that is still being made is as good as any."""
+    pending = ("Pending", "NotReady", "Deleting")
+    return any(
+        item.type == "Ready" and item.status == "False" and item.reason not in pending
+        for item in cell.status.conditions
+    )
 
 
 def _home_of_group(tenant: Tenant, tenants: Iterable[Tenant]) -> str | None:

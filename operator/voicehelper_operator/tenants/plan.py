@@ -14,8 +14,9 @@ from voicehelper_operator.tenants.placement import CreateCell, Decision, NotPlac
 
 FINALIZER = "voicehelper.io/tenant"
 Step = Literal[
-    "finalizer", "identify", "refuse", "create-cell", "place", "await-cell", "slices", "identity", "leave", "release"
-]
+    "finalizer", "identify", "refuse", "create-cell", "place", "await-cell", "slices", "identity",
+    "leave", "end-cell", "remove-data", "release",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ def plan(seen: Observation) -> Plan:
     """The steps that bring the tenant nearer to its spec; all of them may be run at any time."""
     tenant = seen.tenant
     if tenant.metadata.deletion_timestamp is not None:
-        return _deletion(tenant)
+        return _deletion(seen)
     if FINALIZER not in tenant.metadata.finalizers:
         return Plan(("finalizer",))
     if tenant.status.tenant_id is None:
@@ -59,10 +60,17 @@ def plan(seen: Observation) -> Plan:
             return Plan((*place, "slices", "identity"), decision=decision)
 
 
-def _deletion(tenant: Tenant) -> Plan:
+def _deletion(seen: Observation) -> Plan:
+    """A cell of the tenant's own ends first: it asks the tenant, while there is one, what becomes of the data."""
+    tenant = seen.tenant
     if FINALIZER not in tenant.metadata.finalizers:
         return Plan(())
-    return Plan(("leave", "release") if tenant.status.tenant_id else ("release",))
+    if tenant.status.tenant_id is None:
+        return Plan(("release",))
+    if seen.own_cell is not None:
+        return Plan(("leave", "end-cell"), waiting=f"cell '{seen.own_cell.metadata.name}' is being removed")
+    remove: tuple[Step, ...] = ("remove-data",) if tenant.spec.deletion.policy == "Delete" else ()
+    return Plan(("leave", *remove, "release"))
 
 
 def limits(tenant: Tenant, plan: TenantPlan) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from voicehelper_core import faults, names
+from voicehelper_core.errors import AppError
 from voicehelper_core.ports import EventRecorder
 from voicehelper_crds import Tenant, TenantStatus
 
@@ -17,9 +18,6 @@ from voicehelper_operator.tenants.apply import Outcome, TenantApplier
 from voicehelper_operator.tenants.observe import Observation, observe
 from voicehelper_operator.tenants.placement import Placed
 from voicehelper_operator.tenants.plan import FINALIZER, Plan, plan
-
-_SOON = 0.3
-_RETRY = 3.0
 
 
 class TenantReconciler:
@@ -55,15 +53,30 @@ class TenantReconciler:
 
     async def _delete(self, seen: Observation, planned: Plan) -> Result:
         """First the route goes (503 instead of half a tenant), then the data, then the resource."""
-        if holds(seen.tenant.status.conditions, "Routable"):
+        tenant = seen.tenant
+        if holds(tenant.status.conditions, "Routable") or tenant.status.phase != "Deleting":
             seen = await self._report(seen, reporting.status(seen, planned, Outcome(), self._endpoint))
-        if "leave" in planned.steps and (problems := await self._applier.leave(seen)):
+        if problems := await self._leave(seen, planned):
             await self._report(seen, reporting.status(seen, planned, Outcome(slice_problems=problems), self._endpoint))
-            return Result(_RETRY)
+            return Result(again=True)
+        if "end-cell" in planned.steps:
+            return Result(again=True)
         if "release" in planned.steps:
-            await self._events.record(seen.tenant, "Removed", f"by deletion policy {seen.tenant.spec.deletion.policy}")
-            await self._applier.release(seen.tenant)
+            text = f"id {tenant.status.tenant_id}, by deletion policy {tenant.spec.deletion.policy}"
+            await self._events.record(tenant, "Removed", text)
+            await self._applier.release(tenant)
         return Result()
+
+    async def _leave(self, seen: Observation, planned: Plan) -> dict[str, str]:
+        """What is in the way, by store."""
+        problems: dict[str, str] = {}
+        if "leave" in planned.steps:
+            problems = await self._applier.leave(seen.tenant)
+        if not problems and "end-cell" in planned.steps and seen.own_cell is not None:
+            problems = await self._applier.end_cell(seen.own_cell)
+        if not problems and "remove-data" in planned.steps:
+            problems = await self._applier.remove_data(seen.tenant)
+        return problems
 
     async def _place(self, name: str) -> Result:
         """Decide on what is now, and write it down before anything is made there."""
@@ -96,9 +109,8 @@ class TenantReconciler:
                 seen = await self._report(seen, before)  # the router has to hear of it before the probe can pass
             await self._probe(seen, outcome)
         await self._report(seen, self._judged(seen, planned, outcome))
-        if outcome.probed or (not routable and not planned.refusal and isinstance(planned.decision, Placed)):
-            return Result(_RETRY if outcome.slice_problems or outcome.identity_problem else _SOON)
-        return Result(_RETRY if not routable else None)
+        troubled = outcome.probed or outcome.slice_problems or outcome.identity_problem or planned.waiting
+        return Result(again=bool(troubled) or not routable)
 
     def _judged(self, seen: Observation, planned: Plan, outcome: Outcome) -> TenantStatus:
         return reporting.status(seen, planned, outcome, self._endpoint)
@@ -107,7 +119,10 @@ class TenantReconciler:
         status = seen.tenant.status
         assert status.tenant_id
         assert status.cell_id
-        outcome.probed = await self._prober.probe(seen.tenant.metadata.name, status.tenant_id, status.cell_id)
+        try:
+            outcome.probed = await self._prober.probe(seen.tenant.metadata.name, status.tenant_id, status.cell_id)
+        except AppError as error:
+            outcome.probed = f"identity gives no token for the probe ({error.title})"
         outcome.probe_done = True
 
     async def _repairs(self, seen: Observation, outcome: Outcome) -> None:

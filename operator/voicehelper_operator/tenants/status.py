@@ -10,6 +10,9 @@ from voicehelper_operator.tenants.observe import Observation
 from voicehelper_operator.tenants.placement import NotPlaced, Placed
 from voicehelper_operator.tenants.plan import Plan
 
+_MAY_FAIL_LATER = ("SlicesReady", "IdentityReady")
+"""What a route needs before it is made; a store or identity that is away for a while does not end it later."""
+
 
 def judge(seen: Observation, planned: Plan, outcome: Outcome) -> list[Judgement]:
     """The conditions, each with what to do when it does not hold."""
@@ -62,11 +65,14 @@ def _identity(outcome: Outcome) -> Judgement:
 
 
 def _routable(seen: Observation, chain: list[Judgement]) -> Judgement:
+    cell = seen.cell
+    up = cell is not None and holds(cell.status.conditions, "WorkloadReady") and cell.status.endpoints.http
     broken = next((item for item in chain if item.status != "True"), None)
     if broken is not None:
+        if up and broken.type in _MAY_FAIL_LATER and holds(seen.tenant.status.conditions, "Routable"):
+            return yes("Routable", "RouteKept", f"{broken.type} does not hold any more; what runs goes on")
         return no("Routable", broken.reason, broken.message)
-    cell = seen.cell
-    if cell is None or not holds(cell.status.conditions, "WorkloadReady") or not cell.status.endpoints.http:
+    if not up:
         return no("Routable", "CellNotUp", "the cell's workload does not answer yet")
     return yes("Routable", "RouteToCell")
 

@@ -27,7 +27,8 @@ class Reconciling(RuleBasedStateMachine):
         self.world = World()
         self.ids: dict[str, str] = {}
         self.used: set[str] = set()
-        self.kept: set[str] = set()
+        self.policies: dict[str, str] = {}
+        self.retained: set[tuple[str, tuple[str, str]]] = set()
 
     def _run(self, work):
         return asyncio.run(work)
@@ -57,7 +58,14 @@ class Reconciling(RuleBasedStateMachine):
     @rule(name=NAMES)
     def delete(self, name):
         with contextlib.suppress(errors.NotFound):
+            tenant = self._run(self.world.store.get(Tenant, name))
+            tenant_id, policy = tenant.status.tenant_id, tenant.spec.deletion.policy
             self._run(self.world.store.delete(Tenant, name))
+            if tenant_id is None or tenant_id in self.policies:
+                return
+            self.policies[tenant_id] = policy
+            if policy != "Delete":
+                self.retained |= {(s.store, key) for s in self.world.slices for key in s.data if key[1] == tenant_id}
 
     @rule(at=st.integers(0, 12))
     def die(self, at):
@@ -91,9 +99,10 @@ class Reconciling(RuleBasedStateMachine):
         cells = {item.status.cell_id for item in self._run(world.store.list(Cell))}
         tenants = self._run(world.store.list(Tenant))
         policies = {item.status.tenant_id: item.spec.deletion.policy for item in tenants}
+        assert self.retained <= {(s.store, key) for s in world.slices for key in s.data}, "kept data was removed"
         for item in world.slices:
-            gone = {key for key in item.data if key[1] not in policies}
-            assert gone <= {key for key in item.data if key[1] in self.kept}, "data of a deleted tenant was left behind"
+            gone = {key[1] for key in item.data if key[1] not in policies}
+            assert all(self.policies[tenant_id] != "Delete" for tenant_id in gone), "data was left behind"
             assert {key for key in item.tenants if key[1] not in policies} == set()
         assert set(world.identity.tenants) == {item.status.tenant_id for item in tenants if item.status.cell_id}
         assert set(world.runtime.running) <= cells
@@ -116,8 +125,6 @@ class Reconciling(RuleBasedStateMachine):
                 assert tenant_id not in self.used
                 self.ids[uid] = tenant_id
                 self.used.add(tenant_id)
-            if item.spec.deletion.policy != "Delete":
-                self.kept.add(tenant_id)  # may be kept when it is deleted under this policy
 
 
 Reconciling.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)

@@ -32,12 +32,14 @@ class Crash(BaseException):
 class MemoryStore:
     """Resources with generations, finalizers and cascades, as the embedded store has them."""
 
-    def __init__(self) -> None:
+    def __init__(self, step: Callable[[str], None] = lambda _: None) -> None:
         self.objects: dict[tuple[str, str], Resource] = {}
         self.writes = 0
         self._version = 0
+        self._step = step
 
     def _put(self, resource: Resource) -> Any:
+        self._step("store.put")
         self._version += 1
         self.writes += 1
         metadata = resource.metadata.model_copy(update={"resource_version": str(self._version)})
@@ -108,16 +110,20 @@ class MemoryStore:
 
 
 class MemorySecrets:
-    def __init__(self) -> None:
+    def __init__(self, step: Callable[[str], None] = lambda _: None) -> None:
         self.bundles: dict[str, dict[str, str]] = {}
+        self._step = step
 
     async def get(self, name: str) -> dict[str, str] | None:
         return dict(self.bundles[name]) if name in self.bundles else None
 
     async def put(self, name: str, data: Mapping[str, str]) -> None:
+        self._step("secret.before")
         self.bundles[name] = dict(data)
+        self._step("secret.after")
 
     async def delete(self, name: str) -> None:
+        self._step("secret.delete")
         self.bundles.pop(name, None)
 
 
@@ -222,7 +228,9 @@ class MemoryRuntime:
         return self._state(cell_id) if cell_id in self.running else None
 
     async def remove(self, cell_id: str) -> None:
+        self.step("workload.remove.before")
         self.running.pop(cell_id, None)
+        self.step("workload.remove.after")
 
     async def run_once(self, spec: WorkloadSpec, command: str) -> str:
         self.step("migrate.before")
@@ -237,15 +245,20 @@ class MemoryRuntime:
 class MemoryIdentity:
     step: Callable[[str], None] = lambda _: None
     tenants: dict[str, tuple[str, Admin]] = field(default_factory=dict)
+    broken: str = ""
 
     async def ensure_tenant(self, name: str, tenant_id: str, admin: Admin, max_users: int) -> AdminState:
         self.step("identity.before")
+        if self.broken:
+            raise errors.Unavailable(self.broken)
         known = self.tenants.setdefault(tenant_id, (name, admin))
         self.step("identity.after")
         return AdminState(known[1].password == admin.password, "the password is another", 1)
 
     async def remove_tenant(self, tenant_id: str) -> None:
+        self.step("identity.remove.before")
         self.tenants.pop(tenant_id, None)
+        self.step("identity.remove.after")
 
     async def service_token(self, name: str, tenant_id: str, scope: str) -> str:
         return "token"
@@ -256,10 +269,11 @@ class World:
 
     def __init__(self) -> None:
         self.hook: Callable[[str], None] = lambda _: None
-        self.store, self.secrets, self.events = MemoryStore(), MemorySecrets(), MemoryEvents()
 
         def step(name: str) -> None:
             self.hook(name)
+
+        self.store, self.secrets, self.events = MemoryStore(step), MemorySecrets(step), MemoryEvents()
 
         names = (("postgres", True), ("kafka", True), ("milvus", False), ("objects", True))
         self.slices = [MemorySlice(name, isolated, step) for name, isolated in names]
@@ -272,7 +286,7 @@ class World:
         credentials = CellCredentials(self.secrets)
         applier = CellApplier(settings, self.store, self.slices, credentials, self.runtime)
         self.cells = CellReconciler(applier, self.events)
-        tenants = TenantApplier(self.store, self.secrets, self.slices, self.identity)
+        tenants = TenantApplier(self.store, self.secrets, self.slices, self.identity, 0)
         self.tenants = TenantReconciler(tenants, self.events, self, "http://router")
 
     async def probe(self, name: str, tenant_id: str, cell_id: str) -> str | None:

@@ -56,6 +56,10 @@ class WorkloadRuntime(Protocol):
         """How it is; None where it does not run."""
         ...
 
+    async def list(self) -> dict[str, WorkloadState]:
+        """All of them, by name."""
+        ...
+
     async def remove(self, cell_id: str) -> None:
         """Stop it and remove what only it used; no error where there is none."""
         ...

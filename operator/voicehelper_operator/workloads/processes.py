@@ -41,6 +41,10 @@ class ProcessRuntime:
         answer = await self._call("GET", f"/workloads/{workload_name(cell_id)}")
         return None if answer.status_code == 404 else _state(answer.json())
 
+    async def list(self) -> dict[str, WorkloadState]:
+        answer = await self._call("GET", "/workloads")
+        return {raw["name"]: _state(raw) for raw in answer.json()}
+
     async def remove(self, cell_id: str) -> None:
         await self._call("DELETE", f"/workloads/{workload_name(cell_id)}")
 

@@ -1,0 +1,81 @@
+"""From changes of the world to keys that have to be looked at."""
+
+from __future__ import annotations
+
+from voicehelper_core.ports import Change
+from voicehelper_crds import Tenant
+
+from voicehelper_operator.engine.queue import WorkQueue
+
+
+class Router:
+    """Which keys a change concerns: the object itself, and those whose plan depends on it."""
+
+    def __init__(self, cells: WorkQueue, tenants: WorkQueue) -> None:
+        self._cells, self._tenants = cells, tenants
+        self._homes: dict[str, str | None] = {}
+        self._known_cells: set[str] = set()
+        self._asked: dict[tuple[str, str], tuple[object, ...]] = {}
+
+    def route(self, change: Change) -> None:
+        """Queue what has to be looked at."""
+        match change.kind:
+            case "Tenant":
+                self._tenant(change)
+            case "Cell":
+                self._cell(change)
+            case "TenantPlan":
+                self.all_tenants()
+            case "CellClass":
+                self.all_cells()
+
+    def _tenant(self, change: Change) -> None:
+        tenant = change.resource if isinstance(change.resource, Tenant) else None
+        home = tenant.status.cell if tenant and change.type == "applied" else None
+        before = self._homes.get(change.name)
+        if change.type == "deleted":
+            self._homes.pop(change.name, None)
+            self._asked.pop((change.kind, change.name), None)
+        else:
+            self._homes[change.name] = home
+            if self._asks_anew(change):
+                self._tenants.add(change.name)
+        for cell in {before, home} - {None} if before != home else ():
+            self._cells.add(str(cell))
+
+    def _cell(self, change: Change) -> None:
+        if change.type == "deleted":
+            self._known_cells.discard(change.name)
+            self._asked.pop((change.kind, change.name), None)
+        else:
+            self._known_cells.add(change.name)
+            if self._asks_anew(change):
+                self._cells.add(change.name)
+        for name, home in self._homes.items():
+            if home in (None, change.name):
+                self._tenants.add(name)
+
+    def _asks_anew(self, change: Change) -> bool:
+        """Whether something else than the status changed: that one is written here, and needs no answer."""
+        assert change.resource is not None
+        meta = change.resource.metadata
+        asked = (meta.uid, meta.generation, meta.deletion_timestamp, tuple(meta.finalizers))
+        key = (change.kind, change.name)
+        before, self._asked[key] = self._asked.get(key), asked
+        return before != asked
+
+    def repaired(self, cell: str) -> None:
+        """A slice of the cell was made again: what its tenants have there may be gone too."""
+        for name, home in self._homes.items():
+            if home == cell:
+                self._tenants.add(name)
+
+    def all_tenants(self) -> None:
+        """Look at every tenant."""
+        for name in self._homes:
+            self._tenants.add(name)
+
+    def all_cells(self) -> None:
+        """Look at every cell."""
+        for name in self._known_cells:
+            self._cells.add(name)

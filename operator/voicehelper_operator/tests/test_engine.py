@@ -1,0 +1,159 @@
+"""Leading, waiting and routing of changes."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+from voicehelper_core.ports import Change
+from voicehelper_crds.validation import validate
+
+from voicehelper_operator.engine.loop import Result, Worker
+from voicehelper_operator.engine.queue import WorkQueue
+from voicehelper_operator.leadership import lead
+from voicehelper_operator.probe import RoutedProber
+from voicehelper_operator.routing import Router
+from voicehelper_operator.tests.world import MemoryIdentity
+
+API = "voicehelper.io/v1alpha1"
+
+
+async def _end(*tasks):
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_losing_the_lease_stops_a_reconcile_that_runs():
+    stopped, started, leading, queue = asyncio.Event(), asyncio.Event(), asyncio.Event(), WorkQueue()
+
+    class Endless:
+        kind = "Test"
+
+        async def reconcile(self, name):
+            started.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                stopped.set()
+
+    leading.set()
+    worker = asyncio.create_task(Worker(Endless(), queue, 1, leading).run())
+    queue.add("a")
+    await asyncio.wait_for(started.wait(), 5)
+    leading.clear()
+    await asyncio.wait_for(stopped.wait(), 5)
+    started.clear()
+    await asyncio.sleep(0.5)
+    assert not started.is_set()  # not before it leads again
+    leading.set()
+    await asyncio.wait_for(started.wait(), 5)
+    await _end(worker)
+
+
+async def test_what_is_not_there_yet_is_looked_at_again_with_back_off():
+    runs, done, leading, queue = [], asyncio.Event(), asyncio.Event(), WorkQueue(base=0.001, cap=0.01)
+    leading.set()
+
+    class Waiting:
+        kind = "Test"
+
+        async def reconcile(self, name):
+            runs.append(name)
+            if len(runs) == 4:
+                done.set()
+            return Result(again=len(runs) < 4)
+
+    worker = asyncio.create_task(Worker(Waiting(), queue, 1, leading).run())
+    queue.add("a")
+    await asyncio.wait_for(done.wait(), 5)
+    await asyncio.sleep(0.05)
+    assert runs == ["a"] * 4
+    await _end(worker)
+
+
+async def test_a_lease_that_cannot_be_renewed_in_time_is_lost():
+    leading, answers = asyncio.Event(), asyncio.Event()
+
+    class Slow:
+        calls = 0
+
+        async def acquire(self, name, holder, duration):
+            Slow.calls += 1
+            if Slow.calls > 1:
+                await answers.wait()
+            return True
+
+        async def release(self, name, holder):
+            pass
+
+    task = asyncio.create_task(lead(Slow(), "me", 1, leading))
+    await asyncio.wait_for(leading.wait(), 5)
+    while leading.is_set():
+        await asyncio.sleep(0.01)
+    answers.set()
+    await asyncio.wait_for(leading.wait(), 5)
+    await _end(task)
+
+
+def _cell(generation=1, **status):
+    made = validate({"apiVersion": API, "kind": "Cell", "metadata": {"name": "c1"}, "spec": {}})
+    made.metadata.uid, made.metadata.generation = "uid-c1", generation
+    made.status = made.status.model_copy(update=status)
+    return Change("applied", "Cell", "c1", made)
+
+
+def _tenant(generation=1, **status):
+    spec = {"planRef": "team", "admin": {"email": "a@b.example"}}
+    made = validate({"apiVersion": API, "kind": "Tenant", "metadata": {"name": "t1"}, "spec": spec})
+    made.metadata.uid, made.metadata.generation = "uid-t1", generation
+    made.status = made.status.model_copy(update=status)
+    return Change("applied", "Tenant", "t1", made)
+
+
+async def _taken(queue):
+    keys = []
+    while len(queue):
+        keys.append(await queue.get())
+        queue.done(keys[-1])
+    return keys
+
+
+async def test_a_status_wakes_those_who_depend_on_it_and_not_its_writer():
+    cells, tenants = WorkQueue(), WorkQueue()
+    router = Router(cells, tenants)
+    for change in (_cell(), _tenant()):
+        router.route(change)
+    assert (await _taken(cells), await _taken(tenants)) == (["c1"], ["t1"])
+    router.route(_tenant(phase="Pending"))
+    assert (await _taken(cells), await _taken(tenants)) == ([], [])
+    router.route(_tenant(cell="c1"))
+    assert (await _taken(cells), await _taken(tenants)) == (["c1"], [])
+    router.route(_cell(phase="Ready"))
+    assert (await _taken(cells), await _taken(tenants)) == ([], ["t1"])
+    router.route(_tenant(2, cell="c1"))
+    assert (await _taken(cells), await _taken(tenants)) == ([], ["t1"])
+    router.repaired("c1")
+    assert (await _taken(cells), await _taken(tenants)) == ([], ["t1"])
+    router.route(Change("deleted", "Tenant", "t1", None))
+    assert (await _taken(cells), await _taken(tenants)) == (["c1"], [])
+    router.route(_tenant())  # another one of that name
+    assert (await _taken(cells), await _taken(tenants)) == (["c1"] * 0, ["t1"])
+
+
+async def test_the_same_failure_of_the_probe_reads_the_same_every_time():
+    count = 0
+
+    def answer(request):
+        nonlocal count
+        count += 1
+        body = {"title": "Not allowed", "detail": "the tenant is not placed here", "trace_id": f"trace-{count}"}
+        return httpx.Response(503, json=body)
+
+    prober = RoutedProber("http://router", MemoryIdentity())
+    await prober.close()
+    prober._http = httpx.AsyncClient(base_url="http://router", transport=httpx.MockTransport(answer))
+    first = await prober.probe("acme", "t00000000001", "c00000000001")
+    assert first == await prober.probe("acme", "t00000000001", "c00000000001")
+    assert "not placed here" in first
+    await prober.close()
