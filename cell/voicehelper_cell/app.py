@@ -44,7 +44,6 @@ from voicehelper_cell.web import app as web
 from voicehelper_cell.web.caller import Services
 
 log = get_logger(__name__)
-_PLACEMENTS_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +162,7 @@ async def _recover(cell: Cell, placements: Placements, recovered: asyncio.Event)
         await asyncio.sleep(0.05)
     while True:
         try:
-            count = await cell.conversation.runs.recover(placements.all())
+            count = await cell.conversation.runs.recover(placements.all(suspended=True))
         except Exception as error:
             log.warning("unfinished answers cannot be looked at yet", error=str(error)[:300])
             await asyncio.sleep(0.5)

@@ -70,7 +70,7 @@ class EventConsumer:
     async def _one(self, record: Any) -> None:
         try:
             envelope = Envelope.parse(record.value or b"")
-            who = await self._placements.admit_event(envelope)
+            who = await self._admitted(envelope)
         except (EventError, PermissionDenied) as error:
             SKIPPED.labels(self._topic.partition(".")[2], type(error).__name__).inc()
             log.error("event skipped", topic=self._topic, offset=record.offset, reason=str(error))
@@ -79,6 +79,15 @@ class EventConsumer:
             await faults.point("consumer.before")
             await self._handle(who, envelope)
             await faults.point("consumer.after")
+
+    async def _admitted(self, envelope: Envelope) -> TenantContext:
+        """Waits while nobody can tell which tenants are here. Raises PermissionDenied."""
+        while True:
+            try:
+                return await self._placements.admit_event(envelope)
+            except Unavailable as error:
+                log.warning("event waits", event_type=envelope.event_type, reason=error.detail)
+                await asyncio.sleep(1)
 
     async def _handle(self, who: TenantContext, envelope: Envelope) -> None:
         """Outages of stores are waited out; an event that fails for itself is given up, loudly, after some tries."""

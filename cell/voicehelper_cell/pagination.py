@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from voicehelper_core.errors import InvalidArgument, NotFound
@@ -52,8 +52,8 @@ def decode_time(cursor: str) -> tuple[datetime, UUID] | None:
         at = datetime.fromisoformat(moment)
         if at.tzinfo is None:
             raise ValueError
-        return at, UUID(identifier)
-    except ValueError:
+        return at.astimezone(UTC), UUID(identifier)
+    except (ValueError, OverflowError):
         raise _refused() from None
 
 

@@ -13,7 +13,7 @@ import asyncpg
 from voicehelper_core import names
 from voicehelper_core.auth import Claims
 from voicehelper_core.context import TenantContext
-from voicehelper_core.errors import PermissionDenied
+from voicehelper_core.errors import PermissionDenied, Unavailable
 from voicehelper_core.events import Envelope
 from voicehelper_core.log import get_logger
 
@@ -47,7 +47,7 @@ class Placements:
         self._dsn, self._cell_id = dsn, cell_id
         self._channel = f"placement_{names.checked(cell_id)}"
         self._table = f"{names.placement_schema(cell_id)}.tenants"
-        self._known: dict[str, Placement] = {}
+        self._known: dict[str, Placement] | None = None  # until it was read, nobody can tell who is here
         self._connection: asyncpg.Connection | None = None
         self._lock = asyncio.Lock()
         self._changed = asyncio.Event()
@@ -98,37 +98,42 @@ class Placements:
         refuse_service_token(claims)
         return self.admit_known(claims)
 
-    def all(self) -> list[TenantContext]:
-        """A context for each placed tenant, for work that no user asked for."""
+    def all(self, *, suspended: bool = False) -> list[TenantContext]:
+        """A context for each placed tenant, for work that no user asked for; suspended ones only when wanted."""
         return [
             TenantContext(tenant_id=p.tenant_id, tenant=p.name, user_id="system", cell_id=self._cell_id)
-            for p in self._known.values()
-            if not p.suspended
+            for p in (self._known or {}).values()
+            if suspended or not p.suspended
         ]
 
     async def limits(self, who: TenantContext) -> Mapping[str, Any]:
         """What the tenant may use; empty for one that just left."""
-        placement = self._known.get(who.tenant_id)
+        placement = (self._known or {}).get(who.tenant_id)
         return placement.limits if placement else {}
 
     async def find(self, tenant_id: str) -> Placement | None:
-        """The placement; an unknown tenant makes the list be read again, at most twice a second."""
-        if tenant_id not in self._known and time.monotonic() - self._loaded > _RELOAD_SECONDS:
+        """The placement; an unknown tenant makes the list be read again, at most twice a second. Raises Unavailable."""
+        if tenant_id not in (self._known or {}) and time.monotonic() - self._loaded > _RELOAD_SECONDS:
             try:
                 await self._load()
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
                 self._loaded = time.monotonic()
+        return self._placed(tenant_id)
+
+    def _placed(self, tenant_id: str) -> Placement | None:
+        if self._known is None:
+            raise Unavailable("the list of tenants has not been read yet: try again in a moment")
         return self._known.get(tenant_id)
 
     async def admit(self, claims: Claims) -> TenantContext:
-        """The context of a verified token. Raises PermissionDenied for tenants that are not placed here."""
+        """The context of a verified token. Raises PermissionDenied for tenants not placed here, Unavailable."""
         if claims.tid:
             await self.find(claims.tid)
         return self.admit_known(claims)
 
     def admit_known(self, claims: Claims) -> TenantContext:
         """The same without reading the list again: for a call within the cell, whose token the BFF has admitted."""
-        placement = self._known.get(claims.tid or "")
+        placement = self._placed(claims.tid) if claims.tid else None
         if placement is None or placement.name != claims.tenant:
             raise PermissionDenied("the token's tenant is not placed in this cell")
         if placement.suspended:
@@ -143,7 +148,7 @@ class Placements:
         )
 
     async def admit_event(self, envelope: Envelope) -> TenantContext:
-        """The context of an event on the cell's own topic. Raises PermissionDenied."""
+        """The context of an event on the cell's own topic. Raises PermissionDenied, Unavailable."""
         placement = await self.find(envelope.tenant_id)
         if placement is None:
             raise PermissionDenied(f"the tenant {envelope.tenant_id} is not placed in this cell")

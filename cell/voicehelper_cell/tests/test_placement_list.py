@@ -13,7 +13,7 @@ from voicehelper_cell.placements import Placements
 from voicehelper_cell.tests.conftest import ACME, CELL, GLOBEX, Slice
 from voicehelper_core.auth import Claims
 from voicehelper_core.context import TenantContext
-from voicehelper_core.errors import PermissionDenied
+from voicehelper_core.errors import PermissionDenied, Unavailable
 
 pytestmark = pytest.mark.integration
 
@@ -91,7 +91,7 @@ async def test_without_a_database_nobody_is_admitted_and_nothing_breaks() -> Non
     made: Any = Placements("postgresql://nobody@127.0.0.1:1/none", CELL)
     task = asyncio.create_task(made.run())
     await until(lambda: "does not answer" in made.reason)
-    with pytest.raises(PermissionDenied):
+    with pytest.raises(Unavailable):
         await made.admit(claims(ACME))
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
