@@ -78,8 +78,12 @@ def _home(factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """The whole platform with the two example tenants ``acme`` (shared cell) and ``globex`` (dedicated)."""
-    home = _home(tmp_path_factory)
+    """The whole platform with the two example tenants ``acme`` (shared cell) and ``globex`` (dedicated).
+
+    ``VOICEHELPER_TEST_HOME`` names one that runs already; it is used as it is and left running.
+    """
+    running_home = os.environ.get("VOICEHELPER_TEST_HOME")
+    home = Path(running_home) if running_home else _home(tmp_path_factory)
     environment = {
         **os.environ,
         "VOICEHELPER_HOME": str(home),
@@ -87,6 +91,9 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         "NO_COLOR": "1",
     }
     running = Platform(home, environment)
+    if running_home:
+        yield running
+        return
     try:
         running.cli("up", "--no-demo", timeout=420)
         running.cli("apply", "-f", "examples")
