@@ -13,7 +13,7 @@ from voicehelper_operator.cells.apply import CellApplier, Outcome
 from voicehelper_operator.cells.observe import Observation, observe
 from voicehelper_operator.cells.plan import FINALIZER, plan
 from voicehelper_operator.engine import metrics
-from voicehelper_operator.engine.conditions import holds
+from voicehelper_operator.engine.conditions import gained, holds
 from voicehelper_operator.engine.loop import Result
 
 
@@ -49,7 +49,8 @@ class CellReconciler:
         failed = outcome.problems or outcome.migration_problem or outcome.workload_problem
         starting = outcome.workload is not None and not outcome.workload.ready
         emptied = seen.cell.status.schema_revision is not None and outcome.schema_revision is None
-        return Result(again=bool(failed or starting or emptied or outcome.waiting))
+        progress = gained(seen.cell.status.conditions, new.conditions)
+        return Result(again=bool(failed or starting or emptied or outcome.waiting), progress=progress)
 
     async def _observe(self, name: str) -> Observation:
         applier = self._applier

@@ -60,3 +60,9 @@ def holds(conditions: Iterable[Condition], kind: str, generation: int | None = N
         and (generation is None or condition.observed_generation == generation)
         for condition in conditions
     )
+
+
+def gained(old: Iterable[Condition], new: Iterable[Condition]) -> bool:
+    """Whether a condition became True."""
+    before = {condition.type for condition in old if condition.status == "True"}
+    return any(condition.status == "True" and condition.type not in before for condition in new)

@@ -26,6 +26,8 @@ class Result:
     after: float | None = None
     again: bool = False
     """Not there yet: look again with back-off."""
+    progress: bool = False
+    """It came nearer: the back-off starts anew, so that what was waited for long is not found late."""
 
 
 class Reconciler(Protocol):
@@ -88,6 +90,8 @@ class Worker:
             )  # fmt: skip
         else:
             outcome = "waiting" if result.again else "done"
+            if result.progress:
+                self.queue.forget(key)
             if result.again:
                 self.queue.failed(key)
             else:

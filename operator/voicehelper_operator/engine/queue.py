@@ -77,7 +77,7 @@ class WorkQueue:
         return pause
 
     def forget(self, key: str) -> None:
-        """The object is gone."""
+        """Its failures of the past count no more: it is gone, or came nearer to its spec."""
         self._failures.pop(key, None)
 
     def _release(self, key: str) -> None:

@@ -17,6 +17,9 @@ from voicehelper_operator.slices.interface import CellRef, Slice, TenantRef
 from voicehelper_operator.tenants.observe import Observation
 from voicehelper_operator.tenants.plan import FINALIZER, Plan, limits
 
+_MOST_USERS = 2**31 - 1
+"""What the field of identity's API holds."""
+
 
 @dataclass(slots=True)
 class Outcome:
@@ -111,7 +114,7 @@ class TenantApplier:
             await self.secrets.put(name, kept)
         await faults.point("operator.identity.before")
         admin = Admin(wanted.email, wanted.display_name, kept["password"])
-        users: int = limits(tenant, seen.plan)["users"]
+        users = min(limits(tenant, seen.plan)["users"], _MOST_USERS)
         try:
             outcome.admin = await self.identity.ensure_tenant(
                 tenant.metadata.name, tenant.status.tenant_id, admin, users
@@ -133,7 +136,8 @@ class TenantApplier:
             await self.identity.remove_tenant(tenant.status.tenant_id)
         except errors.AppError as error:
             return {"identity": error.detail}
-        await self.secrets.delete(admin_secret(tenant.status.tenant_id))
+        if tenant.spec.deletion.policy == "Delete":  # identity keeps the users of a tenant whose data is kept
+            await self.secrets.delete(admin_secret(tenant.status.tenant_id))
         await faults.point("operator.tenant.left")
         return {}
 

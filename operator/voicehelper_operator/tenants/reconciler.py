@@ -10,7 +10,7 @@ from voicehelper_core.ports import EventRecorder
 from voicehelper_crds import Tenant, TenantStatus
 
 from voicehelper_operator.engine import metrics
-from voicehelper_operator.engine.conditions import holds
+from voicehelper_operator.engine.conditions import gained, holds
 from voicehelper_operator.engine.loop import Result
 from voicehelper_operator.probe import Prober
 from voicehelper_operator.tenants import status as reporting
@@ -98,7 +98,7 @@ class TenantReconciler:
         return Result(0)
 
     async def _converge(self, seen: Observation, planned: Plan) -> Result:
-        outcome = Outcome()
+        outcome, was = Outcome(), seen.tenant.status.conditions
         if seen.cell is not None:
             outcome = await self._applier.ensure(seen, planned, seen.cell)
         await self._repairs(seen, outcome)
@@ -108,9 +108,10 @@ class TenantReconciler:
             if not holds(seen.tenant.status.conditions, "Routable"):
                 seen = await self._report(seen, before)  # the router has to hear of it before the probe can pass
             await self._probe(seen, outcome)
-        await self._report(seen, self._judged(seen, planned, outcome))
+        seen = await self._report(seen, self._judged(seen, planned, outcome))
         troubled = outcome.probed or outcome.slice_problems or outcome.identity_problem or planned.waiting
-        return Result(again=bool(troubled) or not routable)
+        progress = gained(was, seen.tenant.status.conditions)
+        return Result(again=bool(troubled) or not routable, progress=progress)
 
     def _judged(self, seen: Observation, planned: Plan, outcome: Outcome) -> TenantStatus:
         return reporting.status(seen, planned, outcome, self._endpoint)

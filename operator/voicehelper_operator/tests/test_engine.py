@@ -13,7 +13,7 @@ from voicehelper_operator.engine.queue import WorkQueue
 from voicehelper_operator.leadership import lead
 from voicehelper_operator.probe import RoutedProber
 from voicehelper_operator.routing import Router
-from voicehelper_operator.tests.world import MemoryIdentity
+from voicehelper_operator.tests.world import MemoryIdentity, World
 
 API = "voicehelper.io/v1alpha1"
 
@@ -157,3 +157,58 @@ async def test_the_same_failure_of_the_probe_reads_the_same_every_time():
     assert first == await prober.probe("acme", "t00000000001", "c00000000001")
     assert "not placed here" in first
     await prober.close()
+
+
+async def test_the_back_off_starts_anew_when_something_came_nearer():
+    pauses, done, leading = [], asyncio.Event(), asyncio.Event()
+    results = [Result(again=True)] * 4 + [Result(again=True, progress=True), Result()]
+    leading.set()
+
+    class Noting(WorkQueue):
+        def failed(self, key):
+            pauses.append(super().failed(key))
+            return pauses[-1]
+
+    class Nearing:
+        kind = "Test"
+
+        async def reconcile(self, name):
+            result = results.pop(0)
+            if not results:
+                done.set()
+            return result
+
+    queue = Noting(base=0.001, cap=1)
+    worker = asyncio.create_task(Worker(Nearing(), queue, 1, leading).run())
+    queue.add("a")
+    await asyncio.wait_for(done.wait(), 5)
+    assert pauses[3] > pauses[0] * 4
+    assert pauses[4] < pauses[1]
+    await _end(worker)
+
+
+async def test_a_tenant_whose_cell_came_up_is_probed_without_the_back_off_of_its_wait(monkeypatch):
+    world, answers = World(), ["the router answers 503", None]
+
+    async def probe(name, tenant_id, cell_id):
+        return answers.pop(0) if answers else None
+
+    monkeypatch.setattr(world, "probe", probe)
+    world.runtime.ready = False
+    for kind, name, spec in (
+        ("CellClass", "standard", {}),
+        ("TenantPlan", "team", {"isolation": "shared"}),
+        ("Cell", "shared-1", {}),
+        ("Tenant", "acme", {"planRef": "team", "admin": {"email": "admin@acme.example"}}),
+    ):
+        await world.store.apply({"apiVersion": API, "kind": kind, "metadata": {"name": name}, "spec": spec})
+    for _ in range(10):
+        await world.pass_once()
+    waiting = await world.tenants.reconcile("acme")
+    assert (waiting.again, waiting.progress) == (True, False)
+    world.runtime.ready = True
+    started = await world.cells.reconcile("shared-1")
+    assert started.progress
+    first = await world.tenants.reconcile("acme")
+    assert (first.again, first.progress) == (True, True)
+    assert not (await world.tenants.reconcile("acme")).again

@@ -210,12 +210,13 @@ class MemoryRuntime:
     migrated: set[str] = field(default_factory=set)
     restarts: dict[str, int] = field(default_factory=dict)
     broken_migration: str = ""
+    ready: bool = True
 
     def _state(self, cell_id: str) -> WorkloadState:
         spec = self.running[cell_id]
-        return WorkloadState(
-            True, "ready", self.restarts.get(cell_id, 0), "", spec.release, "127.0.0.1:1", "127.0.0.1:2"
-        )
+        state = "ready" if self.ready else "starting"
+        restarts = self.restarts.get(cell_id, 0)
+        return WorkloadState(self.ready, state, restarts, "", spec.release, "127.0.0.1:1", "127.0.0.1:2")
 
     async def ensure(self, spec: WorkloadSpec) -> WorkloadState:
         self.step("workload.before")
