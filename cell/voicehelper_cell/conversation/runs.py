@@ -161,6 +161,8 @@ class Runs:
 
     async def _answer(self, run: Run) -> None:
         """The orchestrator's stream as events, gathered for a moment so that a write carries several."""
+        started = run.next(STARTED, {"message": {"id": str(run.message_id), "role": "assistant"}})
+        await self._publish(run, [started])  # a slow model's listeners have an id to resume with, and heartbeats
         request = orchestrator_pb2.ExecuteRequest(
             conversation_id=str(run.conversation_id),
             mode="chat",
@@ -168,7 +170,7 @@ class Runs:
             history=[rag_pb2.Turn(role=message.role, content=message.content) for message in run.history],
         )
         call = self._orchestrator.Execute(request, timeout=self._seconds, metadata=outgoing_metadata("conversation"))
-        waiting = [run.next(STARTED, {"message": {"id": str(run.message_id), "role": "assistant"}})]
+        waiting: list[Event] = []
         flushed = 0.0
         try:
             async for chunk in call:

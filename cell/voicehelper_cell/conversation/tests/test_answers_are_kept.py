@@ -155,7 +155,8 @@ async def test_a_failure_is_marked_as_soon_as_postgres_is_back(talk: Talk, monke
     _, stored = await talk.rows()
     assert stored["status"] == "failed"
     again = [event async for event in await talk.service.follow(ACME, conversation, str(stored["id"]), 0)]
-    assert kinds(again) == ["error"]
+    assert kinds(again) == ["message.started", "error"]
+    assert [event.id for event in again] == [event.id for event in events] == [1, 2]
 
 
 @pytest.mark.parametrize("content", ["", " \n", "with\0nul", "x" * 101])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from voicehelper_cell.conversation.run import Run
-from voicehelper_cell.conversation.tests.conftest import Talk, answer, delta
+from voicehelper_cell.conversation.tests.conftest import Talk, answer, delta, kinds
 from voicehelper_cell.tests.conftest import ACME, CELL, GLOBEX
 from voicehelper_core.context import TenantContext
 from voicehelper_core.errors import InvalidArgument, NotFound
@@ -91,3 +91,17 @@ async def test_only_the_one_who_asked_may_listen(talk: Talk) -> None:
             await talk.service.follow(ACME, place, identifier, 0)
     with pytest.raises(InvalidArgument):
         await talk.service.follow(ACME, conversation, message, -1)
+
+
+async def test_a_listener_hears_of_the_answer_before_the_model_says_anything(talk: Talk) -> None:
+    gate = asyncio.Event()
+    talk.orchestrator.script = [gate, *answer("Slow.")]
+    conversation = await talk.conversation(ACME)
+    events = await talk.service.send(ACME, conversation, "What?", "")
+    try:
+        async with asyncio.timeout(30):
+            first = await anext(events)
+    finally:
+        gate.set()
+    assert first.type == "message.started"
+    assert kinds([event async for event in events])[-1] == "message.completed"
