@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import shutil
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,24 @@ def up(home: Home, progress: Progress) -> None:
     with progress.stage("machine checked"):
         preflight.provide(progress.say)
         home.make()
+    with _alone(home, progress):
+        _up(home, progress)
+
+
+@contextlib.contextmanager
+def _alone(home: Home, progress: Progress) -> Iterator[None]:
+    """One `up` at a time; a second one waits and then finds everything running."""
+    with (home.state / "up.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress.say("another `voicehelper up` is at work: waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _up(home: Home, progress: Progress) -> None:
+    with progress.stage("ports and secrets"):
         running = [identity.pid for _, identity in client.survivors(home)]
         assigned, moved = ports.assign(home, [*running, *_descendants(running)])
         for item in moved:
@@ -158,7 +179,7 @@ def clean(home: Home) -> bool:
         raise Failure(f"{home.folder} does not look like a platform's home: nothing was removed")
     client.stop(home)
     shutil.rmtree(home.folder)
-    if home.root:
-        for name in users.of_platform(home.tag):
+    if home.user:
+        for name in (*users.of_platform(home.tag), home.user):
             users.remove(name)
     return True
