@@ -175,6 +175,21 @@ async def fail(connection: asyncpg.Connection, identifier: uuid.UUID, error: str
     return bool(done.endswith(" 1"))
 
 
+async def reopen(connection: asyncpg.Connection, identifier: uuid.UUID, worker: str) -> tuple[Message, int] | None:
+    """A failed answer streams again, without its events; with the id of the last of those. None if it had not failed."""
+    row = await connection.fetchrow(
+        "UPDATE messages SET status = 'streaming', error = '', worker = $2, completed_at = NULL"
+        f" WHERE id = $1 AND status = 'failed' RETURNING {_MESSAGE}",
+        identifier,
+        worker,
+    )
+    if row is None:
+        return None
+    last = await last_event(connection, identifier)
+    await connection.execute("DELETE FROM message_events WHERE message_id = $1", identifier)
+    return _message(row), last
+
+
 async def abandoned(connection: asyncpg.Connection, worker: str) -> list[uuid.UUID]:
     """Answers that a process which is gone was writing."""
     rows = await connection.fetch("SELECT id FROM messages WHERE status = 'streaming' AND worker <> $1", worker)

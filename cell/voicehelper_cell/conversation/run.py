@@ -33,6 +33,8 @@ class Run:
     citations: list[dict[str, Any]] = field(default_factory=list)
     usage: Any = None
     last_id: int = 0
+    base: int = 0
+    """The last id of an earlier attempt; ids rise over attempts."""
 
     @classmethod
     def of(

@@ -132,7 +132,8 @@ class Runs:
                 await self._attempt(run)
         finally:
             token_of_call.reset(reset)
-            self._runs.pop(run.message_id, None)
+            if self._runs.get(run.message_id) is run:  # a retry may have begun
+                del self._runs[run.message_id]
             CONVERSATION_SUCCESS.labels("chat").set(self._succeeded / self._began)
 
     async def _attempt(self, run: Run) -> None:
@@ -230,7 +231,7 @@ class Runs:
 
     async def _fail(self, run: Run, code: str, detail: str) -> None:
         """Tell that the run failed, marked if possible; without Postgres the mark follows when it is back."""
-        last = run.events[-1].id if run.events else 0
+        last = run.events[-1].id if run.events else run.base
         marking = self._keep(asyncio.create_task(self._mark(run, last, code, detail), name=f"mark-{run.message_id}"))
         done, _ = await asyncio.wait({marking}, timeout=1.0 if self._closing else _MARK_SECONDS)
         events = marking.result() if done else []

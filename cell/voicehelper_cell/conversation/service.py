@@ -104,7 +104,7 @@ class ConversationService:
             route = f"conversations/{conversation_id}/messages"
             earlier = await self._claim(connection, who, route, key, body=content, result_id=answer_id)
             if earlier is not None:
-                return earlier, None
+                return earlier, await self._again(connection, who, conversation_id, earlier, content=content)
             sequence = await repository.take_turn(connection, who, conversation_id)
             if sequence is None:
                 raise NotFound("there is no conversation with this id")
@@ -123,6 +123,25 @@ class ConversationService:
             await faults.point("conversation.send.before-commit")
         await faults.point("conversation.send.after-commit")
         return answer_id, Run.of(who, conversation_id, answer_id, content=content, history=past)
+
+    async def _again(
+        self,
+        connection: asyncpg.Connection,
+        who: TenantContext,
+        conversation_id: uuid.UUID,
+        answer_id: uuid.UUID,
+        *,
+        content: str,
+    ) -> Run | None:
+        """A retry of a question whose answer failed is answered anew, in the same place; None when it did not fail."""
+        reopened = await repository.reopen(connection, answer_id, self._runs.worker)
+        if reopened is None:
+            return None
+        answer, last = reopened
+        past = await repository.latest(connection, conversation_id, answer.sequence - 1, HISTORY_MESSAGES)
+        run = Run.of(who, conversation_id, answer_id, content=content, history=past)
+        run.base = run.last_id = last
+        return run
 
     async def follow(
         self, who: TenantContext, conversation_id: str, message_id: str, after: int

@@ -61,7 +61,7 @@ async def test_a_crash_before_the_commit_leaves_the_key_free(talk: Talk, fault: 
     assert len(await talk.rows()) == 2
 
 
-async def test_a_crash_after_the_commit_keeps_the_key(talk: Talk, fault: Any) -> None:
+async def test_a_retry_after_a_crash_is_answered_under_the_same_key(talk: Talk, fault: Any) -> None:
     conversation = await talk.conversation(ACME)
     fault("conversation.send.after-commit:1=raise")
     with pytest.raises(FaultError):
@@ -69,8 +69,14 @@ async def test_a_crash_after_the_commit_keeps_the_key(talk: Talk, fault: Any) ->
     later = talk.another()
     assert await later.runs.recover([ACME]) == 1
     events = await later.ask(ACME, conversation, key="k")
-    assert [event.body["code"] for event in events] == ["interrupted"]
-    assert [row["status"] for row in await talk.rows()] == ["completed", "failed"]
+    assert kinds(events)[-1] == "message.completed"
+    assert events[0].id > 1  # ids go on where the failed attempt ended
+    assert await later.ask(ACME, conversation, key="k") == events
+    assert [row["status"] for row in await talk.rows()] == ["completed", "completed"]
+    assert [event.payload.role for event in await talk.outbox() if event.event_type == "conversation.message.sent"] == [
+        "user",
+        "assistant",
+    ]
 
 
 async def test_a_key_is_forgotten_after_a_day(talk: Talk) -> None:
