@@ -176,7 +176,7 @@ async def fail(connection: asyncpg.Connection, identifier: uuid.UUID, error: str
 
 
 async def reopen(connection: asyncpg.Connection, identifier: uuid.UUID, worker: str) -> tuple[Message, int] | None:
-    """A failed answer streams again, without its events; with the id of the last of those. None if it had not failed."""
+    """A failed answer streams again, without its events, and the id of the last of those; None if it had not failed."""
     row = await connection.fetchrow(
         "UPDATE messages SET status = 'streaming', error = '', worker = $2, completed_at = NULL"
         f" WHERE id = $1 AND status = 'failed' RETURNING {_MESSAGE}",
