@@ -118,15 +118,16 @@ async def test_nothing_acknowledged_is_lost_or_doubled(watched, tenant):
             for _ in range(WRITERS)
         ]
         writers = [Writer(client, one) for one in conversations]
-        tasks = [asyncio.create_task(writer.run(stop)) for writer in writers]
-        for name in ROUNDS:
-            await asyncio.sleep(2)
-            victim = f"cell-{cell_id}" if name == "cell" else name
-            pid = await asyncio.to_thread(watched.kill, victim)
-            await asyncio.to_thread(watched.until_replaced, victim, pid)
-            await _all_go_on(writers)
-        stop.set()
-        await asyncio.gather(*tasks)
+        async with asyncio.TaskGroup() as group:
+            for writer in writers:
+                group.create_task(writer.run(stop))
+            for name in ROUNDS:
+                await asyncio.sleep(2)
+                victim = f"cell-{cell_id}" if name == "cell" else name
+                pid = await asyncio.to_thread(watched.kill, victim)
+                await asyncio.to_thread(watched.until_replaced, victim, pid)
+                await _all_go_on(writers)
+            stop.set()
         await asyncio.to_thread(watched.until_running)
         sent = {text: identifier for writer in writers for text, identifier in writer.answers.items()}
 
