@@ -62,7 +62,8 @@ def test_files_do_not_follow_a_link_of_the_folders_owner(tmp_path):
     assert (tmp_path / "config.json").read_text() == "new"
 
 
-def test_ports_stay_and_never_meet(home):
+def test_ports_stay_and_never_meet(home, monkeypatch):
+    monkeypatch.setenv("VOICEHELPER_HOME", str(home.folder))  # the known ports may be somebody's
     first, moved = ports.assign(home, [])
     assert moved == []
     assert set(first) == set(ports.NAMES)
