@@ -68,7 +68,7 @@ def _installed(module: str) -> bool:
 def main() -> None:
     """Entry point. Exit codes: 0 done, 1 failed, 2 wrong usage."""
     try:
-        create_app()()
+        create_app()(prog_name="voicehelper")
     except Failure as failure:
         note(f"error: {failure.message}")
         sys.exit(failure.exit_code)
