@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import hashlib
 import json
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
 from typing import Any
 
 from voicehelper_core import faults
@@ -18,7 +15,7 @@ from voicehelper_core.errors import InvalidArgument, NotFound, QuotaExceeded, To
 from voicehelper_core.events import DocumentDeleted, DocumentUploaded
 from voicehelper_core.log import get_logger
 
-from voicehelper_cell import outbox
+from voicehelper_cell import outbox, pagination
 from voicehelper_cell.knowledge import repository
 from voicehelper_cell.knowledge.extract import MAX_EXTERNAL_ID, MAX_TITLE, extract, line, media_type
 from voicehelper_cell.knowledge.models import ROUTE, Document, Totals, Upload
@@ -83,7 +80,7 @@ class KnowledgeService:
     async def get(self, who: TenantContext, document_id: str) -> Document:
         """Raises NotFound."""
         async with self._database.tenant(who) as connection:
-            document = await repository.get(connection, _id(document_id))
+            document = await repository.get(connection, pagination.identifier(document_id, "document"))
         if document is None:
             raise NotFound("there is no document with this id")
         return document
@@ -91,7 +88,7 @@ class KnowledgeService:
     async def content(self, who: TenantContext, document_id: str) -> tuple[str, str]:
         """Title and extracted text. Raises NotFound."""
         async with self._database.tenant(who) as connection:
-            found = await repository.content(connection, _id(document_id))
+            found = await repository.content(connection, pagination.identifier(document_id, "document"))
         if found is None:
             raise NotFound("there is no document with this id")
         return found
@@ -105,14 +102,18 @@ class KnowledgeService:
         limit = limit or 20
         async with self._database.tenant(who) as connection:
             found = await repository.page(
-                connection, limit=limit + 1, after=_decode(cursor), external_id=line(external_id, MAX_EXTERNAL_ID)
+                connection,
+                limit=limit + 1,
+                after=pagination.decode_time(cursor),
+                external_id=line(external_id, MAX_EXTERNAL_ID),
             )
         more = len(found) > limit
-        return found[:limit], _encode(found[limit - 1]) if more else ""
+        last = found[limit - 1] if more else None
+        return found[:limit], pagination.encode(last.created_at.isoformat(), last.id) if last else ""
 
     async def delete(self, who: TenantContext, document_id: str) -> None:
         """Remove a document: no search finds it any more. Vectors and originals follow by event."""
-        wanted = _id(document_id)
+        wanted = pagination.identifier(document_id, "document")
         async with self._database.tenant(who) as connection:
             await repository.lock(connection, who)
             if not await repository.delete(connection, wanted):
@@ -183,27 +184,3 @@ def _check_quota(upload: Upload, old: Document | None, totals: Totals, limits: M
     size = totals.size_bytes + len(upload.content) - (old.size_bytes if old else 0)
     if storage is not None and size > int(storage):
         raise QuotaExceeded(f"the plan allows {storage} bytes of documents; with this one it would be {size}")
-
-
-def _id(value: str) -> uuid.UUID:
-    try:
-        return uuid.UUID(value)
-    except ValueError:
-        raise NotFound("there is no document with this id") from None
-
-
-def _encode(document: Document) -> str:
-    return base64.urlsafe_b64encode(f"{document.created_at.isoformat()}|{document.id}".encode()).decode().rstrip("=")
-
-
-def _decode(cursor: str) -> tuple[datetime, uuid.UUID] | None:
-    if not cursor:
-        return None
-    try:
-        moment, _, last = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().partition("|")
-        decoded = datetime.fromisoformat(moment), uuid.UUID(last)
-    except (ValueError, binascii.Error):
-        raise InvalidArgument("cursor: not one of ours") from None
-    if decoded[0].tzinfo is None:
-        raise InvalidArgument("cursor: not one of ours")
-    return decoded

@@ -14,6 +14,7 @@ from voicehelper_operator.cells.observe import Observation, observe
 from voicehelper_operator.cells.plan import FINALIZER, plan
 from voicehelper_operator.engine import metrics
 from voicehelper_operator.engine.conditions import gained, holds
+from voicehelper_operator.engine.events import record_turn
 from voicehelper_operator.engine.loop import Result
 
 
@@ -85,8 +86,4 @@ class CellReconciler:
             return
         updated = await self._applier.store.update_status(Cell, seen.cell.metadata.name, new)
         metrics.STATUS_WRITES.labels(self.kind).inc()
-        was, now = holds(seen.cell.status.conditions, "Ready"), holds(updated.status.conditions, "Ready")
-        if was is not now:
-            condition = next(item for item in updated.status.conditions if item.type == "Ready")
-            text = f"{condition.reason}: {condition.message}" if condition.message else condition.reason
-            await self._events.record(updated, "Ready" if now else "NotReady", text, warning=not now)
+        await record_turn(self._events, updated, seen.cell.status.conditions)

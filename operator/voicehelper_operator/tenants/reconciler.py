@@ -11,6 +11,7 @@ from voicehelper_crds import Tenant, TenantStatus
 
 from voicehelper_operator.engine import metrics
 from voicehelper_operator.engine.conditions import gained, holds
+from voicehelper_operator.engine.events import record_turn
 from voicehelper_operator.engine.loop import Result
 from voicehelper_operator.probe import Prober
 from voicehelper_operator.tenants import status as reporting
@@ -140,9 +141,5 @@ class TenantReconciler:
             return seen
         updated = await self._applier.store.update_status(Tenant, seen.tenant.metadata.name, new)
         metrics.STATUS_WRITES.labels(self.kind).inc()
-        was, now = holds(seen.tenant.status.conditions, "Ready"), holds(updated.status.conditions, "Ready")
-        if was is not now:
-            condition = next(item for item in updated.status.conditions if item.type == "Ready")
-            text = f"{condition.reason}: {condition.message}" if condition.message else condition.reason
-            await self._events.record(updated, "Ready" if now else "NotReady", text, warning=not now)
+        await record_turn(self._events, updated, seen.tenant.status.conditions)
         return Observation(updated, seen.plan, seen.cells, seen.tenants)
