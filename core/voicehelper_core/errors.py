@@ -8,6 +8,8 @@ import asyncpg
 import grpc
 from pydantic import BaseModel, ConfigDict
 
+from voicehelper_core import postgres
+
 _TYPES = "https://voicehelper.io/problems/"
 
 
@@ -125,6 +127,7 @@ def from_grpc(error: grpc.RpcError) -> AppError:
 
 _STORE_AWAY = (
     ConnectionError,
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
@@ -143,6 +146,8 @@ def expected(error: BaseException) -> AppError | None:
         return from_grpc(error)
     if isinstance(error, _NOT_STORABLE) or isinstance(error.__cause__, UnicodeError):
         return InvalidArgument("the request has characters that cannot be stored (NUL or half of a surrogate pair)")
+    if isinstance(error, postgres.NO_ROOM):
+        return Unavailable("a store has no room left and stored nothing: try again when its disk has room")
     if isinstance(error, _STORE_AWAY) or (isinstance(error, asyncpg.InterfaceError) and "closed" in str(error)):
         return Unavailable("a store cannot be reached: try again in a moment")
     return None

@@ -3,7 +3,11 @@
 ``VOICEHELPER_FAULT_POINTS`` (or ``fault_points`` of the process's configuration) lists points, separated by commas:
 ``name`` kills the process with SIGKILL when it gets there, ``name:3`` only on the third hit, ``name=raise`` raises
 ``FaultError``, ``name=sleep:250`` waits 250 ms. The count and the action go together: ``name:3=raise``.
-Where ``environment`` is ``prod`` the list is ignored.
+
+A platform that runs is told by files instead: where ``VOICEHELPER_FAULT_FOLDER`` names a folder, ``arm`` puts a file
+with a point's name there, and the first process that gets to the point takes the file away and does what it says. So a
+point strikes once, whichever process gets there, and whatever is started again goes on.
+Where ``environment`` is ``prod`` both are ignored. ``fault_points.py`` lists all points.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ import asyncio
 import os
 import signal
 from dataclasses import dataclass
+from pathlib import Path
 
 from voicehelper_core.log import get_logger
 from voicehelper_core.settings import BaseAppSettings
@@ -36,6 +41,7 @@ class _Fault:
 
 
 _faults: dict[str, _Fault] | None = None
+_folder: Path | None = None
 
 
 def parse(text: str) -> dict[str, _Fault]:
@@ -56,9 +62,35 @@ def parse(text: str) -> dict[str, _Fault]:
 
 def load(settings: BaseAppSettings | None = None) -> None:
     """Read the configuration again and forget the hits; ``point`` does it by itself the first time."""
-    global _faults  # noqa: PLW0603 (one process, one list of faults)
+    global _faults, _folder  # noqa: PLW0603 (one process, one list of faults)
     settings = settings or BaseAppSettings()
-    _faults = {} if settings.environment == "prod" else parse(settings.fault_points)
+    allowed = settings.environment != "prod"
+    _faults = parse(settings.fault_points) if allowed else {}
+    _folder = settings.fault_folder if allowed else None
+
+
+def arm(folder: Path, name: str, action: str = "kill") -> Path:
+    """Let a point strike once, in whichever process gets there first; the file is gone when it did."""
+    parse(f"{name}={action}")
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o777)  # processes of all the platform's users take files away
+    ready = folder / f".{name}"
+    ready.write_text(action)
+    ready.chmod(0o644)
+    return ready.replace(folder / name)
+
+
+def _armed(name: str) -> _Fault | None:
+    """What the folder says of a point; only one process gets it."""
+    if _folder is None:
+        return None
+    path = _folder / name
+    try:
+        action = path.read_text()
+        path.unlink()
+    except OSError:
+        return None
+    return parse(f"{name}={action}")[name]
 
 
 async def point(name: str) -> None:
@@ -67,6 +99,8 @@ async def point(name: str) -> None:
         load()
     fault = _faults.get(name) if _faults else None
     if fault is None or not fault.due():
+        fault = _armed(name)
+    if fault is None:
         return
     log.warning("fault point", point=name, action=fault.action)
     if fault.action == "kill":

@@ -18,6 +18,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from voicehelper_core import errors, metrics, trace
@@ -27,6 +28,11 @@ log = get_logger(__name__)
 PROBLEM = "application/problem+json"
 _QUIET = {"/healthz", "/readyz", "/metrics"}
 _RETRY = {"Retry-After": "1"}
+_SHAPE = {"content": {PROBLEM: {"schema": errors.Problem.model_json_schema()}}}
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"description": "Refused: `detail` says what to do", **_SHAPE},
+    "5XX": {"description": "Failed on the server's side; 503 says when to try again", **_SHAPE},
+}
 _REQUEST_ID = re.compile(r"[!-~]{1,128}")
 
 
@@ -114,13 +120,19 @@ def _http(error: HTTPException) -> errors.AppError:
     return result
 
 
+def _allowed(request: Request) -> list[str]:
+    """Methods of all routes of a path; Starlette names those of the first only."""
+    found = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for route in found for method in getattr(route, "methods", None) or ()})
+
+
 def create_app(title: str, *, version: str, lifespan: Callable[[FastAPI], Any] | None = None) -> FastAPI:
     """An application with problem details, telemetry, ``/healthz``, ``/readyz`` and ``/metrics``.
 
     ``app.state.ready`` may hold an async function that returns None when ready, or the reason why not;
     ``app.state.note`` one that returns what to add to ``ready`` (serving, but from old data, say), or None.
     """
-    app = FastAPI(title=title, version=version, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(title=title, version=version, lifespan=lifespan, docs_url=None, redoc_url=None, responses=_PROBLEMS)
     app.state.ready = app.state.note = None
 
     @app.exception_handler(errors.AppError)
@@ -135,7 +147,8 @@ def create_app(title: str, *, version: str, lifespan: Callable[[FastAPI], Any] |
 
     @app.exception_handler(HTTPException)
     async def _http_error(request: Request, error: HTTPException) -> Response:
-        return problem_response(_http(error), request.url.path, error.headers)
+        headers = {"Allow": ", ".join(_allowed(request))} if error.status_code == 405 else error.headers
+        return problem_response(_http(error), request.url.path, headers)
 
     async def _expected_error(request: Request, error: Exception) -> Response:
         known = errors.expected(error) or errors.AppError("something went wrong on our side")
@@ -149,6 +162,7 @@ def create_app(title: str, *, version: str, lifespan: Callable[[FastAPI], Any] |
         ConnectionError,
         asyncpg.PostgresError,
         asyncpg.InterfaceError,
+        asyncpg.InternalClientError,
         Exception,
     ):
         app.add_exception_handler(kind, _expected_error)

@@ -13,14 +13,19 @@ import string
 ID = re.compile(r"^[a-z][a-z0-9]{11}$")
 SERVICES = ("conversation", "knowledge")
 """Services of a cell that own a Postgres schema."""
+DEAD_LETTERS = "dead.letters"
+"""Topic of a cell for events that could not be handled."""
 TOPICS: dict[str, int] = {
     "conversation.events": 6,
     "document.events": 3,
     "ai.tasks": 12,
     "ai.results": 6,
     "notification.requests": 3,
+    DEAD_LETTERS: 1,
 }
 """Topics of a cell and their partitions."""
+CONTENT_COLUMNS = ("content", "citations", "text", "title", "external_id", "error", "events")
+"""Columns of a service's tables that change data capture leaves out: they never leave Postgres as rows."""
 PUBLIC_TENANT = "_public"
 """The tenant name of platform tokens and of requests without a tenant header."""
 

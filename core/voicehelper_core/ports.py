@@ -51,7 +51,7 @@ class ResourceStore(Protocol):
         ...
 
     async def list(self, kind: type[R], labels: Mapping[str, str] | None = None) -> list[R]:
-        """All of a kind, by name."""
+        """All of a kind, by name. Their parts may be shared with other lists: copy what you want to change."""
         ...
 
     async def apply(self, manifest: Mapping[str, Any]) -> Resource:

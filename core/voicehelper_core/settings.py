@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from importlib import metadata
+from pathlib import Path
 
 from pydantic_settings import (
     BaseSettings,
@@ -42,6 +43,8 @@ class BaseAppSettings(BaseSettings):
     """DEBUG, INFO, WARN or ERROR."""
     fault_points: str = ""
     """Points at which tests kill, delay or fail the process (``core.faults``); empty in production."""
+    fault_folder: Path | None = None
+    """Folder in which tests arm fault points of a running platform; none in production."""
     service_version: str = distribution_version()
     """Version, in every log line."""
 

@@ -106,7 +106,7 @@ class Endpoints(Model):
 
 class CellStatus(Model):
     conditions: list[Condition] = Field(default_factory=list)
-    """Accepted, SlicesReady, StoreIsolated, Migrated, WorkloadReady, Ready."""
+    """Accepted, SlicesReady, StoreIsolated, Migrated, WorkloadReady, EventsStreaming, Ready."""
     phase: str = ""
     """Derived from the conditions, for people."""
     cell_id: ResourceId | None = None

@@ -8,15 +8,10 @@ from typing import Any
 
 import asyncpg
 
+from voicehelper_core import postgres
 from voicehelper_core.errors import Unavailable
 
-LOST = (
-    OSError,  # TimeoutError is one
-    asyncpg.InterfaceError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-)
+LOST = (*postgres.LOST, asyncpg.InsufficientResourcesError)
 """What is raised while Postgres restarts or cannot be reached."""
 
 

@@ -61,7 +61,11 @@ class PostgresEventRecorder:
 
 
 class PostgresLease:
-    """``ports.Lease`` in Postgres; only the server's clock counts."""
+    """``ports.Lease`` in Postgres; only the server's clock counts.
+
+    When that clock is set back, the lease of a holder that died would last as much longer: one that ends later than
+    twice the time that anybody asks for is taken over as well. A holder that lives renews it first, as a rule.
+    """
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
@@ -71,7 +75,8 @@ class PostgresLease:
             got = await connection.fetchval(
                 "INSERT INTO resources.leases (name, holder, expires_at) VALUES ($1, $2, clock_timestamp() + $3)"
                 " ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at"
-                " WHERE leases.holder = excluded.holder OR leases.expires_at <= clock_timestamp() RETURNING holder",
+                " WHERE leases.holder = excluded.holder OR leases.expires_at <= clock_timestamp()"
+                " OR leases.expires_at > clock_timestamp() + 2 * $3 RETURNING holder",
                 name,
                 holder,
                 duration,

@@ -12,14 +12,12 @@ _KEEP_TOMBSTONES = "1 hour"
 
 
 async def ask(connection: Any, row: Any) -> None:
-    """Set ``deletionTimestamp`` on the resource and all that it owns; what has no finalizer goes at once.
+    """Set ``deletionTimestamp`` on the resource; without a finalizer it goes at once.
 
-    Raises PermissionDenied where the resource, or something that it owns, is protected; then nothing is changed.
+    What it owns is asked for when it is gone, as Kubernetes does; a controller that has to wait for that asks itself.
+    Raises PermissionDenied where the resource, or something that it owns, is protected.
     """
-    if _protected(row):
-        raise errors.PermissionDenied(
-            f"{row['kind']} '{row['name']}' is protected: set spec.deletion.protect to false first"
-        )
+    await _refuse_protected(connection, row)
     if row["deletion_timestamp"]:
         return
     if not row["finalizers"]:
@@ -31,8 +29,6 @@ async def ask(connection: Any, row: Any) -> None:
         row["kind"],
         row["name"],
     )
-    for dependant in await _dependants(connection, row):
-        await ask(connection, dependant)
 
 
 async def remove(connection: Any, row: Any) -> None:
@@ -76,5 +72,10 @@ async def _dependants(connection: Any, owner: Any) -> list[Any]:
     return alone
 
 
-def _protected(row: Any) -> bool:
-    return bool(json.loads(row["spec"]).get("deletion", {}).get("protect"))
+async def _refuse_protected(connection: Any, row: Any) -> None:
+    if json.loads(row["spec"]).get("deletion", {}).get("protect"):
+        raise errors.PermissionDenied(
+            f"{row['kind']} '{row['name']}' is protected: set spec.deletion.protect to false first"
+        )
+    for dependant in await _dependants(connection, row):
+        await _refuse_protected(connection, dependant)

@@ -20,6 +20,8 @@ from voicehelper_core.ports import Change
 log = get_logger(__name__)
 
 _FIRST_RETRY, _LAST_RETRY = 0.1, 2.0
+PAGE = 250
+"""Rows read at once: others that live in the process are not held up for longer than these take."""
 
 
 class _Watcher:
@@ -27,55 +29,71 @@ class _Watcher:
 
     def __init__(self, kinds: Sequence[type[Resource]]) -> None:
         self.kinds = {kind.kind_name: kind for kind in kinds}
-        self.version: int | None = None
+        self.version = 0
+        """Everything up to it was delivered."""
+        self.deletions = 0
+        """Every deletion up to it was delivered, also where no tombstone tells of it any more."""
+        self.synced = False
         self.known: dict[tuple[str, str], str] = {}
 
-    async def read(self, connection: Any) -> list[Change]:
-        """What happened since; everything the first time, and where tombstones may be missing."""
+    async def read(self, connection: Any) -> tuple[list[Change], bool]:
+        """The next changes, and whether there are more; a list of 100,000 is never in memory as a whole.
+
+        What changes between two pages gets a version behind both, so a page needs no view of the others.
+        """
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             horizon = await connection.fetchval("SELECT version FROM resources.horizon")
-            since = self.version if self.version is not None and self.version >= horizon else None
-            objects = await connection.fetch(
-                "SELECT * FROM resources.objects WHERE kind = ANY($1) AND resource_version > $2"
-                " ORDER BY resource_version",
-                list(self.kinds),
-                since or 0,
-            )
-            tombstones = [] if since is None else await connection.fetch(
-                "SELECT * FROM resources.tombstones WHERE kind = ANY($1) AND resource_version > $2",
-                list(self.kinds),
-                since,
-            )  # fmt: skip
-        changes = [self._relisted(objects)] if since is None else []
-        found = [(row["resource_version"], "applied", rows.document(row)) for row in objects]
-        found += [(row["resource_version"], "deleted", json.loads(row["last"])) for row in tombstones]
-        changes.append([change for item in sorted(found, key=lambda item: item[0]) if (change := self._change(*item))])
-        if self.version is None:
-            self.version = 0
-            changes.append([Change("synced", "", "", None)])
-        self.version = max([self.version, horizon, *(item[0] for item in found)])
-        return [change for part in changes for change in part]
+            gone = []
+            if horizon > max(self.version, self.deletions):  # tombstones that were not read may be missing
+                gone = await self._gone(connection)
+                self.deletions = horizon
+            objects, tombstones = [
+                await connection.fetch(
+                    f"SELECT * FROM resources.{table} WHERE kind = ANY($1) AND resource_version > $2"  # noqa: S608
+                    " ORDER BY resource_version LIMIT $3",
+                    list(self.kinds),
+                    self.version,
+                    PAGE,
+                )
+                for table in ("objects", "tombstones")
+            ]
+        # Behind the end of a full page of one there may be more that comes before the rest of the other.
+        ends = [page[-1]["resource_version"] for page in (objects, tombstones) if len(page) == PAGE]
+        found = [(row["resource_version"], "applied", row) for row in objects]
+        found += [(row["resource_version"], "deleted", row) for row in tombstones]
+        found = sorted((item for item in found if not ends or item[0] <= min(ends)), key=lambda item: item[0])
+        changes = gone + [change for _, type_, row in found if (change := self._change(type_, row))]
+        self.version = min(ends) if ends else max([self.version, horizon, *(item[0] for item in found)])
+        if not ends and not self.synced:
+            self.synced = True
+            changes.append(Change("synced", "", "", None))
+        return changes, bool(ends)
 
-    def _relisted(self, objects: Sequence[Any]) -> list[Change]:
+    async def _gone(self, connection: Any) -> list[Change]:
         """Deletions of what was delivered and is not there any more."""
+        if not self.known:
+            return []
+        objects = await connection.fetch(
+            "SELECT kind, name, uid FROM resources.objects WHERE kind = ANY($1)", list(self.kinds)
+        )
         there = {(row["kind"], row["name"]): str(row["uid"]) for row in objects}
         gone = [key for key, uid in self.known.items() if there.get(key) != uid]
         for key in gone:
             del self.known[key]
         return [Change("deleted", kind, name, None) for kind, name in gone]
 
-    def _change(self, version: int, type_: Any, document: dict[str, Any]) -> Change | None:
-        """None for what was delivered before, or removed before it was delivered."""
-        meta = document["metadata"]
-        key = (document["kind"], meta["name"])
-        if type_ == "deleted":
-            if self.known.get(key) != meta["uid"]:
+    def _change(self, type_: Any, row: Any) -> Change | None:
+        """None for the removal of what was not delivered, or is known to be gone."""
+        if type_ == "applied":
+            document = rows.document(row)
+            key = (row["kind"], row["name"])
+            self.known[key] = document["metadata"]["uid"]
+        else:
+            document = json.loads(row["last"])
+            key = (document["kind"], document["metadata"]["name"])
+            if self.known.get(key) != document["metadata"]["uid"]:
                 return None
             del self.known[key]
-        elif self.version is not None and version <= self.version:
-            return None
-        else:
-            self.known[key] = meta["uid"]
         return Change(type_, *key, rows.to_resource(self.kinds[key[0]], document))
 
 
@@ -87,8 +105,11 @@ async def watch(pool: Any, kinds: Sequence[type[Resource]], poll_seconds: float)
             async with _listening(pool) as (connection, hint):
                 while True:
                     hint.clear()
-                    for change in await watcher.read(connection):
-                        yield change
+                    more = True
+                    while more:
+                        changes, more = await watcher.read(connection)
+                        for change in changes:
+                            yield change
                     retry = _FIRST_RETRY
                     await _wait(hint, poll_seconds)
         except (*LOST, asyncpg.PostgresError) as error:

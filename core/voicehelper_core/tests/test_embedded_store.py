@@ -137,11 +137,12 @@ async def test_owners_take_along_what_they_own(store, tenant):
     await store.create(both)
     await store.set_finalizers(Tenant, "acme", ["slow"])
     await store.delete(Tenant, "acme")
+    assert all(not item.metadata.deletion_timestamp for item in await store.list(Cell))
+    await store.set_finalizers(Tenant, "acme", [])
     cells = {item.metadata.name: item for item in await store.list(Cell)}
     assert sorted(cells) == ["both", "kept", "theirs"]
     assert cells["kept"].metadata.deletion_timestamp
     assert not cells["both"].metadata.deletion_timestamp
-    await store.set_finalizers(Tenant, "acme", [])
     await store.delete(Tenant, "other")
     assert [item.metadata.name for item in await store.list(Cell)] == ["kept"]
 
@@ -220,7 +221,32 @@ async def test_a_lease_has_one_holder(pool):
     assert not await lease.acquire("operator", "late", minute)
     await lease.release("operator", "late")
     assert not await lease.acquire("operator", "late", minute)
-    await pool.execute("UPDATE resources.leases SET expires_at = clock_timestamp()")
-    assert await lease.acquire("operator", "late", minute)
+    await pool.execute("UPDATE resources.leases SET expires_at = clock_timestamp() + interval '90 seconds'")
+    assert not await lease.acquire("operator", "late", minute)
+    for ended in ("0 seconds", "1 hour"):  # the clock went on, or was set back
+        await pool.execute("UPDATE resources.leases SET expires_at = clock_timestamp() + $1::text::interval", ended)
+        assert await lease.acquire("operator", "late", minute)
     await lease.release("operator", "late")
     assert await lease.acquire("operator", holder, minute)
+
+
+async def test_a_list_follows_every_change(store, tenant):
+    """It reads again only what has changed, and that must never be too little."""
+
+    def named(number, **spec):
+        return tenant(metadata={"name": f"list-{number}"}, **spec)
+
+    for number in range(3):
+        await store.apply(named(number))
+    assert [item.metadata.name for item in await store.list(Tenant)] == ["list-0", "list-1", "list-2"]
+    await store.update_status(Tenant, "list-1", TenantStatus(cell="there"))
+    await store.delete(Tenant, "list-0")
+    await store.apply(named(2, displayName="Another"))
+    first, second = await store.list(Tenant)
+    assert (first.metadata.name, first.status.cell) == ("list-1", "there")
+    assert (second.metadata.name, second.spec.display_name, second.metadata.generation) == ("list-2", "Another", 2)
+    await store.delete(Tenant, "list-2")
+    await store.apply(named(2))
+    again = (await store.list(Tenant))[1]
+    assert again.metadata.generation == 1
+    assert again.metadata.uid != second.metadata.uid

@@ -8,6 +8,7 @@ import random
 
 import pytest
 from voicehelper_core import embedded_store, errors
+from voicehelper_core.embedded_store import watch
 from voicehelper_crds import Cell, Tenant, TenantStatus
 
 pytestmark = pytest.mark.integration
@@ -112,6 +113,34 @@ async def test_writers_at_once_and_a_watcher_that_misses_nothing(store, pool, te
         removed = await pool.fetchval("SELECT count(*) FROM resources.tombstones")
         # Whoever came and went between two reads need not be told of; nothing else may be missing.
         assert sum(change.type == "deleted" for change in watching.changes) <= removed
+
+
+async def test_pages_of_a_list(store, tenant, monkeypatch):
+    """A list that is longer than a page, with changes and removals while it is read."""
+    monkeypatch.setattr(watch, "PAGE", 3)
+    for number in range(10):
+        await store.apply(tenant(f"t{number}"))
+    changes = store.watch(Tenant)
+    state, told = {}, []
+    async with asyncio.timeout(30):
+        async for change in changes:
+            told.append((change.type, change.name))
+            if change.type == "synced":
+                break
+            state[change.name] = change.resource
+            if change.type == "deleted":
+                del state[change.name]
+            if len(told) == 2:  # both were or will be told of; neither may be forgotten, nor the one that came late
+                await store.delete(Tenant, "t0")
+                await store.delete(Tenant, "t9")
+                await store.apply(tenant("t5", displayName="changed"))
+                await store.apply(tenant("late"))
+    await changes.aclose()
+    found = {item.metadata.name: item for item in await store.list(Tenant)}
+    assert state == found
+    assert set(found) == {*(f"t{number}" for number in range(1, 9)), "late"}
+    assert told.count(("deleted", "t0")) == 1
+    assert ("deleted", "t9") not in told
 
 
 async def test_lost_connections(store, pool, tenant):

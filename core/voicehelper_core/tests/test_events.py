@@ -52,6 +52,13 @@ def test_round_trip(content, cost, tokens):
     assert again.to_json() == made.to_json()
 
 
+def test_the_last_of_two_tenants_counts():
+    """The outbox asks Postgres for the tenant of a payload, which takes the last of several members of one name."""
+    text = envelope().to_json()
+    for second in ('"tenant_id"', r'"tenant\u005fid"'):
+        assert events.Envelope.parse(f'{text[:-1]}, {second}: "tzzzzzzzzzzz"}}'.encode()).tenant_id == "tzzzzzzzzzzz"
+
+
 def test_money_is_exact():
     document = json.loads(envelope(cost_usd=Decimal("0.10000000001")).to_json())
     assert document["payload"]["cost_usd"] == "0.10000000001"

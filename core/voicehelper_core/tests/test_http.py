@@ -31,6 +31,10 @@ RAISES = {
 def app():
     app = create_app("tester", version="1")
 
+    @app.get("/items")
+    async def items() -> list[str]:
+        return []
+
     @app.post("/items")
     async def make(body: Body) -> Body:
         body.title.encode()
@@ -125,7 +129,7 @@ async def test_paths_and_methods(client):
     problem(await client.get("/%ff%fe"), 404, "not-found")
     response = await client.delete("/items")
     problem(response, 405, "method-not-allowed")
-    assert response.headers["allow"] == "POST"
+    assert response.headers["allow"] == "GET, POST"
 
 
 async def test_health(client, app):

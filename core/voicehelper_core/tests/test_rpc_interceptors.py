@@ -35,7 +35,7 @@ async def servicer():
 def token(**claims):
     now = int(time.time())
     body = {"iss": "voicehelper", "aud": "voicehelper-api", "sub": "u1", "tenant": "acme", "tid": "tabcdefghijk"}
-    body |= {"iat": now, "exp": now + 60, "jti": "j"} | claims
+    body |= {"iat": now, "exp": now + 86_400, "jti": "j"} | claims
     return jwt.encode({"alg": "EdDSA", "kid": "k1"}, body, KEY, registry=REGISTRY)
 
 
