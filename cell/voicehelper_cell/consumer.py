@@ -15,11 +15,12 @@ from voicehelper_core.errors import AppError, PermissionDenied, Unavailable
 from voicehelper_core.events import Envelope, EventError
 from voicehelper_core.log import get_logger
 
+from voicehelper_cell.dead_letters import DeadLetters
 from voicehelper_cell.placements import Placements
 from voicehelper_cell.settings import CellSettings
 
 log = get_logger(__name__)
-SKIPPED = Counter("events_skipped", "Events that could not be handled", ["topic", "reason"])
+DEAD = Counter("events_dead_letters", "Events that could not be handled, kept as dead letters", ["topic", "reason"])
 _TRIES = 5
 _PAUSES = (0.1, 0.3, 1.0, 3.0)
 Handler = Callable[[TenantContext, Envelope], Awaitable[None]]
@@ -32,6 +33,7 @@ class EventConsumer:
         self, settings: CellSettings, topic: str, service: str, *, placements: Placements, handler: Handler
     ) -> None:
         self._settings, self._placements, self._handler = settings, placements, handler
+        self._dead = DeadLetters(settings)
         self._topic = names.topic(settings.cell_id, topic)
         self._group = names.consumer_group(settings.cell_id, service)
         self.reason: str | None = "not connected to Kafka yet"
@@ -46,11 +48,13 @@ class EventConsumer:
                 async for record in consumer:
                     await self._one(record)
                     await consumer.commit()
+                    await faults.point("consumer.event.recorded")
             except (KafkaError, OSError) as error:
                 self.reason = f"waiting for Kafka ({type(error).__name__})"
                 log.warning("consumer interrupted", topic=self._topic, error_type=type(error).__name__)
             finally:
                 await consumer.stop()
+                await self._dead.close()
             await asyncio.sleep(0.5)
 
     def _consumer(self) -> AIOKafkaConsumer:
@@ -72,13 +76,12 @@ class EventConsumer:
             envelope = Envelope.parse(record.value or b"")
             who = await self._admitted(envelope)
         except (EventError, PermissionDenied) as error:
-            SKIPPED.labels(self._topic.partition(".")[2], type(error).__name__).inc()
-            log.error("event skipped", topic=self._topic, offset=record.offset, reason=str(error))
+            await self._bury(record, error, str(error))
             return
         with trace.use(trace.child_of(envelope.metadata.get("traceparent"))), context.use(who):
-            await faults.point("consumer.before")
-            await self._handle(who, envelope)
-            await faults.point("consumer.after")
+            await faults.point("consumer.event.before")
+            await self._handle(who, envelope, record)
+            await faults.point("consumer.event.effect")
 
     async def _admitted(self, envelope: Envelope) -> TenantContext:
         """Waits while nobody can tell which tenants are here. Raises PermissionDenied."""
@@ -89,7 +92,16 @@ class EventConsumer:
                 log.warning("event waits", event_type=envelope.event_type, reason=error.detail)
                 await asyncio.sleep(1)
 
-    async def _handle(self, who: TenantContext, envelope: Envelope) -> None:
+    async def _bury(self, record: Any, error: Exception, reason: str) -> None:
+        """Raises KafkaError when the letter cannot be written: the event is taken again then."""
+        await self._dead.keep(record, reason)
+        DEAD.labels(self._topic.partition(".")[2], type(error).__name__).inc()
+        log.error(
+            "event became a dead letter", topic=self._topic, partition=record.partition, offset=record.offset,
+            error_type=type(error).__name__, reason=reason[:300],
+        )  # fmt: skip
+
+    async def _handle(self, who: TenantContext, envelope: Envelope, record: Any) -> None:
         """Outages of stores are waited out; an event that fails for itself is given up, loudly, after some tries."""
         tries = 0
         while True:
@@ -101,8 +113,8 @@ class EventConsumer:
             except Exception as error:
                 tries += 1
                 if tries >= _TRIES:
-                    SKIPPED.labels(self._topic.partition(".")[2], type(error).__name__).inc()
                     log.error("event given up", event_id=str(envelope.event_id), exc_info=error)
+                    await self._bury(record, error, f"{type(error).__name__}: {error}")
                     return
                 expected = isinstance(error, AppError)
                 log.warning("event failed", event_id=str(envelope.event_id), expected=expected, error=str(error)[:300])

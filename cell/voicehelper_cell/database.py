@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
-from voicehelper_core import names
+from voicehelper_core import names, postgres
 from voicehelper_core.context import TenantContext
 from voicehelper_core.errors import Unavailable
 
-_LOST = (
-    OSError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    asyncpg.exceptions.OperatorInterventionError,  # shut down, crashed, starting, cancelled
-)
-_FULL = (asyncpg.TooManyConnectionsError, asyncpg.InsufficientResourcesError)
+_BUSY = (asyncpg.TooManyConnectionsError, asyncpg.InsufficientResourcesError)
+_BEGIN_SECONDS = 8.0
+_END_SECONDS = 2.0
+NO_ROOM = "the database has no room left and stored nothing: try again when its disk has room"
 
 
 async def connect(dsn: str, size: int) -> asyncpg.Pool:
     """A pool that opens connections only when they are needed."""
     return await asyncpg.create_pool(
-        dsn, min_size=0, max_size=size, command_timeout=30, max_inactive_connection_lifetime=60
+        dsn, min_size=0, max_size=size, command_timeout=30, max_inactive_connection_lifetime=60, reset=_as_it_is
     )
+
+
+async def _as_it_is(_: asyncpg.Connection) -> None:
+    """Nothing to reset: all that a session sets is local to its transaction, and asyncpg rolls back an open one.
+
+    Its own reset is one more round trip for every session.
+    """
 
 
 class Database:
@@ -45,38 +49,58 @@ class Database:
         Raises Unavailable when Postgres is away. A connection that died while idle is replaced once.
         """
         try:
-            connection, transaction = await self._begin(who)
-        except _FULL as error:
+            connection = await self._begin(who)
+        except postgres.NO_ROOM:
+            raise Unavailable(NO_ROOM) from None
+        except _BUSY as error:
             raise Unavailable(f"the database is busy: {error}") from None
-        except (*_LOST, TimeoutError):
+        except postgres.LOST:
             raise Unavailable("the database does not answer: try again in a moment") from None
         try:
             try:
                 yield connection
             except BaseException:
-                if not connection.is_closed():
-                    await transaction.rollback()
+                await self._undo(connection)
                 raise
-            await transaction.commit()
-        except _LOST as error:
+            if await connection.execute("COMMIT") != "COMMIT":  # Postgres rolls back what failed, and says no more
+                raise RuntimeError("the transaction had failed before its end")
+        except postgres.NO_ROOM:
+            raise Unavailable(NO_ROOM) from None
+        except _BUSY as error:
+            raise Unavailable(f"the database is busy: {error}") from None
+        except postgres.LOST as error:
             if isinstance(error, ValueError):  # asyncpg's word for an argument that it cannot send
                 raise
             raise Unavailable("the connection to the database was lost: try again in a moment") from None
         finally:
-            await self._pool.release(connection)
+            await self._pool.release(connection, timeout=_END_SECONDS)
 
-    async def _begin(self, who: TenantContext) -> tuple[asyncpg.Connection, asyncpg.transaction.Transaction]:
+    async def _undo(self, connection: asyncpg.Connection) -> None:
+        """Roll back, soon: a server that hangs must not keep the caller, and a closed session is rolled back too."""
+        try:
+            async with asyncio.timeout(_END_SECONDS):
+                if not connection.is_closed():
+                    await connection.execute("ROLLBACK")
+        except BaseException:
+            connection.terminate()
+            raise
+
+    async def _begin(self, who: TenantContext) -> asyncpg.Connection:
+        """One round trip for all that a session needs; only checked ids are part of the text."""
+        begin = (
+            f"BEGIN; SET LOCAL ROLE {self._role}; SET LOCAL search_path = {self._schema};"
+            f" SET LOCAL app.tenant_id = '{names.checked(who.tenant_id)}'"
+        )
         for last in (False, True):
             connection = await self._pool.acquire(timeout=10)
-            transaction = connection.transaction()
             try:
-                await transaction.start()
-                await connection.execute(f"SET LOCAL ROLE {self._role}; SET LOCAL search_path = {self._schema}")
-                await connection.execute("SELECT set_config('app.tenant_id', $1, true)", names.checked(who.tenant_id))
+                async with asyncio.timeout(_BEGIN_SECONDS):
+                    await connection.execute(begin)
             except BaseException as error:
+                connection.terminate()
                 await self._pool.release(connection)
-                if last or not isinstance(error, _LOST):
+                if last or isinstance(error, TimeoutError) or not isinstance(error, postgres.LOST):
                     raise
                 continue
-            return connection, transaction
+            return connection
         raise AssertionError("unreachable")

@@ -40,7 +40,8 @@ async def migrate_service(dsn: str, cell_id: str, service: str) -> str:
             await connection.execute(text(f"SET LOCAL ROLE {owner}"))
             await connection.execute(text(f"SELECT pg_advisory_xact_lock(hashtext('{owner}.migrate'))"))
             revision = await connection.run_sync(_upgrade, cell_id, service)
-            await faults.point("cell.migrate.before-commit")
+            await faults.point("cell.migrate.before")
+        await faults.point("cell.migrate.recorded")
     finally:
         await engine.dispose()
     return revision

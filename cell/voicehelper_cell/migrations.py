@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from alembic import op
-from voicehelper_core import names
+from voicehelper_core import names, row_security
 
-_TENANT = "tenant_id = nullif(current_setting('app.tenant_id', true), '')"
+MAX_EVENT_BYTES = 2**20
 
 
 def attribute(name: str) -> str:
@@ -20,13 +20,25 @@ def execute(statement: str) -> None:
     op.get_bind().exec_driver_sql(statement)
 
 
-def protect(table: str, privileges: str, service: str) -> None:
+def protect(table: str, service: str) -> None:
     """Row-level security by tenant, also for the owner, and the workload's rights."""
-    schema, role = attribute("schema"), names.service_role(attribute("cell_id"), service)
-    execute(f"alter table {schema}.{table} enable row level security")
-    execute(f"alter table {schema}.{table} force row level security")
-    execute(f"create policy tenant on {schema}.{table} using ({_TENANT}) with check ({_TENANT})")
-    execute(f"grant {privileges} on {schema}.{table} to {role}")
+    role = names.service_role(attribute("cell_id"), service)
+    for statement in row_security.protect(attribute("schema"), table, role):
+        execute(statement)
+
+
+def unique_in_tenant(table: str) -> None:
+    """What references that compare the tenant need."""
+    execute(f"alter table {attribute('schema')}.{table} add constraint {table}_of_tenant unique (tenant_id, id)")
+
+
+def refer(table: str, column: str, target: str) -> None:
+    """Replace the reference of ``column`` by one to a row of the same tenant. The row goes with what it refers to."""
+    schema = attribute("schema")
+    execute(
+        f"alter table {schema}.{table} drop constraint {table}_{column}_fkey, add constraint {table}_{column}_of_tenant"
+        f" foreign key (tenant_id, {column}) references {schema}.{target} (tenant_id, id) on delete cascade"
+    )
 
 
 def outbox(service: str, topics: dict[str, str]) -> None:
@@ -49,13 +61,47 @@ def outbox(service: str, topics: dict[str, str]) -> None:
         )"""
     )
     execute(f"create index outbox_age on {schema}.outbox (created_at)")
-    cases = " ".join(f"when '{kind}' then '{names.topic(cell, topic)}'" for kind, topic in topics.items())
     execute(
         f"create function {schema}.outbox_topic() returns trigger language plpgsql as $$ begin"
-        f" new.topic := case new.aggregatetype {cases} end; return new; end $$"
+        f" {_topic(cell, topics)} return new; end $$"
     )
     execute(
-        f"create trigger outbox_topic before insert on {schema}.outbox"
+        f"create trigger {row_security.OUTBOX_TRIGGER} before insert on {schema}.outbox"
         f" for each row execute function {schema}.outbox_topic()"
     )
-    protect("outbox", "insert", service)
+    protect(row_security.OUTBOX, service)
+
+
+def _topic(cell_id: str, topics: dict[str, str]) -> str:
+    cases = " ".join(f"when '{kind}' then '{names.topic(cell_id, topic)}'" for kind, topic in topics.items())
+    return f"new.topic := case new.aggregatetype {cases} end;"
+
+
+def check_outbox(topics: dict[str, str]) -> None:
+    """An event is of a tenant that is placed in the cell, or its row is refused (SQLSTATE 42501).
+
+    Everything behind Kafka believes the envelope's tenant: without this, whoever holds the credentials of one cell
+    could write usage of any tenant. ``json`` takes the last of several members of one name, as ``Envelope.parse`` does.
+    """
+    schema, cell = attribute("schema"), attribute("cell_id")
+    execute(
+        f"create or replace function {schema}.outbox_topic() returns trigger language plpgsql"
+        f" set search_path = pg_catalog as $$ begin {_topic(cell, topics)}"
+        " if convert_from(new.payload, 'UTF8')::json ->> 'tenant_id' is distinct from new.tenant_id or not exists"
+        f" (select from {names.placement_schema(cell)}.tenants t where t.tenant_id = new.tenant_id) then"
+        " raise insufficient_privilege using message = 'the event is not of a tenant of this cell'; end if;"
+        " return new; end $$"
+    )
+
+
+def limit_outbox() -> None:
+    """No event may be too large for Kafka: one such row would stop the events of all cells."""
+    execute(
+        f"alter table {attribute('schema')}.outbox add constraint outbox_payload_size"
+        f" check (octet_length(payload) <= {MAX_EVENT_BYTES}) not valid"
+    )
+
+
+def unlimit_outbox() -> None:
+    """Back to the revision before."""
+    execute(f"alter table {attribute('schema')}.outbox drop constraint outbox_payload_size")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
-from voicehelper_core import names
+from voicehelper_core import names, postgres
 from voicehelper_core.auth import Claims
 from voicehelper_core.context import TenantContext
 from voicehelper_core.errors import PermissionDenied, Unavailable
@@ -60,7 +60,7 @@ class Placements:
             while True:
                 try:
                     await self._load()
-                except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+                except (asyncpg.PostgresError, *postgres.LOST) as error:
                     self.reason = f"Postgres does not answer ({type(error).__name__})"
                     log.warning("the list of tenants cannot be read", error_type=type(error).__name__)
                     await self._disconnect()
@@ -116,7 +116,7 @@ class Placements:
         if tenant_id not in (self._known or {}) and time.monotonic() - self._loaded > _RELOAD_SECONDS:
             try:
                 await self._load()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+            except (asyncpg.PostgresError, *postgres.LOST):
                 self._loaded = time.monotonic()
         return self._placed(tenant_id)
 

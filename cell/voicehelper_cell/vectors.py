@@ -6,28 +6,24 @@ does no harm, and a vector too few is put back from ``chunk_vectors`` by indexin
 
 from __future__ import annotations
 
-import logging
+import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-import grpc
-import grpc.aio
 from voicehelper_core import names
 from voicehelper_core.context import TenantContext
 from voicehelper_core.errors import NotFound, Unavailable
 from voicehelper_core.log import get_logger
+from voicehelper_core.milvus import NO_COLLECTION, NO_PARTITION, NOT_LOADED, MilvusClient, MilvusError
 
 log = get_logger(__name__)
 DIMENSION = 384
 TIMEOUT = 10.0
 _PAGE = 10_000
 _LOOSE = 256  # rows that Milvus Lite still scans in Python, 30 microseconds each; a segment takes them at once
-_CONNECTION = (1, 2)
-_NO_COLLECTION, _NOT_LOADED, _NO_PARTITION = 100, 101, 200
-_QUIET = logging.CRITICAL  # pymilvus logs a stack trace for every failure that we handle
 T = TypeVar("T")
 
 
@@ -54,7 +50,7 @@ class Vectors:
         self._uri = settings.milvus_uri
         self._cell_id = settings.cell_id
         self._collection = names.collection(settings.cell_id)
-        self._client: Any = None
+        self._client: MilvusClient | None = None
         self._loose = _LOOSE  # an earlier process may have left some
 
     async def close(self) -> None:
@@ -70,19 +66,19 @@ class Vectors:
             found = await self._call(
                 lambda client: client.search(
                     self._collection,
-                    data=[list(embedding)],
+                    embedding,
                     limit=limit,
                     partition_names=[partition],
                     output_fields=["chunk_id"],
-                    search_params={"metric_type": "IP", "params": {}},
+                    search_params={"metric_type": "IP"},
                     timeout=TIMEOUT,
                 )
             )
         except NotFound:
             return []
         best: dict[str, float] = {}
-        for hit in found[0] if found else []:
-            best.setdefault(str(hit["entity"]["chunk_id"]), float(hit["distance"]))
+        for score, fields in found:
+            best.setdefault(str(fields["chunk_id"]), score)
         return list(best.items())
 
     async def insert(self, who: TenantContext, vectors: Sequence[Vector]) -> None:
@@ -96,7 +92,7 @@ class Vectors:
                 "document_id": vector.document_id,
                 "tenant_id": who.tenant_id,
                 "content": "",
-                "embedding": list(vector.embedding),
+                "embedding": vector.embedding,
                 "created_at": now,
             }
             for vector in vectors
@@ -155,7 +151,7 @@ class Vectors:
     async def _query(self, who: TenantContext, condition: str = "", **arguments: Any) -> list[Any]:
         if "count(*)" not in arguments["output_fields"]:
             arguments["limit"] = _PAGE
-        found = await self._call(
+        return await self._call(
             lambda client: client.query(
                 self._collection,
                 filter=f'tenant_id == "{names.checked(who.tenant_id)}"{condition}',
@@ -164,7 +160,6 @@ class Vectors:
                 **arguments,
             )
         )
-        return list(found)
 
     async def _delete(self, who: TenantContext, field: str, values: Sequence[str]) -> None:
         partition = self._partition(who)
@@ -180,9 +175,7 @@ class Vectors:
     async def _has_partition(self, who: TenantContext) -> bool:
         partition = self._partition(who)
         try:
-            return bool(
-                await self._call(lambda client: client.has_partition(self._collection, partition, timeout=TIMEOUT))
-            )
+            return await self._call(lambda client: client.has_partition(self._collection, partition, timeout=TIMEOUT))
         except NotFound:
             return False
 
@@ -191,52 +184,29 @@ class Vectors:
             raise PermissionError("the context belongs to another cell")
         return names.partition(who.tenant_id)
 
-    async def _call(self, call: Callable[[Any], Awaitable[T]]) -> T:
+    async def _call(self, call: Callable[[MilvusClient], Awaitable[T]]) -> T:
         """Run a request; a restarted Milvus holds the collection unloaded, so load it and ask again."""
-        async with _translated():
-            if self._client is None:
-                self._client = _connect(self._uri)
-            client = self._client
+        if self._client is None:
+            self._client = MilvusClient(self._uri, timeout=TIMEOUT)
+        client = self._client
+        with _translated():
             try:
                 return await call(client)
-            except Exception as error:
-                code = getattr(error, "code", None)
-                if code != _NOT_LOADED:
-                    if code in (None, *_CONNECTION):
-                        await self._forget(client)
+            except MilvusError as error:
+                if error.code != NOT_LOADED:
                     raise
                 log.warning("vectors are not loaded: loading them")
                 await client.load_collection(self._collection, timeout=60)
                 return await call(client)
 
-    async def _forget(self, client: Any) -> None:
-        """Connect anew next time: a connection that failed waits longer and longer before it tries again."""
-        if self._client is client:
-            self._client = None
-            with suppress(Exception):
-                await client.close()
 
-
-def _connect(uri: str) -> Any:
-    from pymilvus import AsyncMilvusClient
-
-    for name in ("pymilvus", "pymilvus.decorators", "pymilvus.client.connection_manager"):
-        logging.getLogger(name).setLevel(_QUIET)
-    return AsyncMilvusClient(uri, timeout=TIMEOUT)
-
-
-@asynccontextmanager
-async def _translated() -> AsyncIterator[None]:
+@contextmanager
+def _translated() -> Iterator[None]:
     """Milvus' errors as ours: NotFound for collection or partition, Unavailable for everything else."""
-    from pymilvus.exceptions import MilvusException
-
     try:
         yield
-    except MilvusException as error:
-        text = str(getattr(error, "message", error))
-        if error.code in (_NO_COLLECTION, _NO_PARTITION) or "not found" in text or "does not exist" in text:
+    except MilvusError as error:
+        if error.code in (NO_COLLECTION, NO_PARTITION) or re.search("not found|does not exist", error.message):
             raise NotFound("the tenant has no vectors here yet") from None
-        log.warning("vectors are unavailable", code=error.code, reason=text[:300])
+        log.warning("vectors are unavailable", code=error.code, reason=str(error)[:300])
         raise Unavailable("the vector store is not available: try again in a moment") from None
-    except (OSError, TimeoutError, grpc.RpcError, grpc.aio.UsageError) as error:
-        raise Unavailable(f"the vector store is not available ({type(error).__name__})") from None

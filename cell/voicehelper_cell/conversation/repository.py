@@ -100,43 +100,40 @@ async def message(connection: asyncpg.Connection, who: TenantContext, identifier
     return _message(row) if row else None
 
 
-async def take_turn(connection: asyncpg.Connection, who: TenantContext, conversation_id: uuid.UUID) -> int | None:
-    """Two places in the order for a question and its answer; concurrent writers wait for each other here."""
-    number: int | None = await connection.fetchval(
-        "UPDATE conversations SET next_sequence = next_sequence + 2, updated_at = clock_timestamp()"
-        " WHERE id = $1 AND user_id = $2 RETURNING next_sequence - 2",
-        conversation_id,
-        who.user_id,
-    )
-    return number
+_ASK = """
+WITH turn AS (
+    UPDATE conversations SET next_sequence = next_sequence + 2, updated_at = clock_timestamp()
+    WHERE id = $1::uuid AND user_id = $2::text RETURNING next_sequence - 2 AS sequence
+), two AS (
+    INSERT INTO messages (id, tenant_id, conversation_id, user_id, sequence, role, content, status, worker)
+    SELECT $4::uuid, $3::text, $1, $2, sequence, 'user', $5::text, 'completed', '' FROM turn
+    UNION ALL SELECT $6::uuid, $3, $1, $2, sequence + 1, 'assistant', '', 'streaming', $7::text FROM turn
+), first AS (
+    INSERT INTO message_events (tenant_id, message_id, id, type, events) SELECT $3, $6, $8, $9, $10 FROM turn
+)
+SELECT sequence FROM turn"""
 
 
-async def add_message(
+async def ask(
     connection: asyncpg.Connection,
     who: TenantContext,
     conversation_id: uuid.UUID,
-    identifier: uuid.UUID,
     *,
-    sequence: int,
-    role: str,
-    content: str = "",
-    worker: str = "",
-) -> Message:
-    """A user's message is complete; an assistant's is streaming."""
-    row = await connection.fetchrow(
-        "INSERT INTO messages (id, tenant_id, conversation_id, user_id, sequence, role, content, status, worker)"
-        f" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING {_MESSAGE}",
-        identifier,
-        who.tenant_id,
-        conversation_id,
-        who.user_id,
-        sequence,
-        role,
-        content,
-        "streaming" if role == "assistant" else "completed",
-        worker,
-    )
-    return _message(row)
+    question: tuple[uuid.UUID, str],
+    answer_id: uuid.UUID,
+    worker: str,
+    first: Event,
+) -> int | None:
+    """A question (id, content) and its answer that streams, with the answer's first event, in one statement.
+
+    Returns the question's place in the order, the answer's is the next; concurrent writers wait for each other here.
+    None, and nothing is written, where the user has no such conversation.
+    """
+    number: int | None = await connection.fetchval(
+        _ASK, conversation_id, who.user_id, who.tenant_id, *question, answer_id, worker, first.id, first.type,
+        _json([first]),
+    )  # fmt: skip
+    return number
 
 
 async def complete(
@@ -196,27 +193,36 @@ async def abandoned(connection: asyncpg.Connection, worker: str) -> list[uuid.UU
     return [row["id"] for row in rows]
 
 
+def _json(events: Sequence[Event]) -> str:
+    return json.dumps([{"id": event.id, "type": event.type, "body": event.body} for event in events])
+
+
+def _row(who: TenantContext, message_id: uuid.UUID, events: Sequence[Event]) -> tuple[object, ...]:
+    """Events that came together are one row, under the id of the last."""
+    return (who.tenant_id, message_id, events[-1].id, events[-1].type, _json(events))
+
+
 async def add_events(
     connection: asyncpg.Connection, who: TenantContext, message_id: uuid.UUID, events: Sequence[Event]
 ) -> None:
-    """Events that came together are one row, under the id of the last; writing them twice changes nothing."""
-    body = json.dumps([{"id": event.id, "type": event.type, "body": event.body} for event in events])
+    """Writing them twice changes nothing."""
     await connection.execute(
         "INSERT INTO message_events (tenant_id, message_id, id, type, events) VALUES ($1, $2, $3, $4, $5)"
         " ON CONFLICT DO NOTHING",
-        who.tenant_id,
-        message_id,
-        events[-1].id,
-        events[-1].type,
-        body,
+        *_row(who, message_id, events),
     )
 
 
-async def lock_streaming(connection: asyncpg.Connection, identifier: uuid.UUID) -> bool:
-    """Whether an answer still runs; nobody ends it before this transaction does."""
+async def add_events_while_streaming(
+    connection: asyncpg.Connection, who: TenantContext, message_id: uuid.UUID, events: Sequence[Event]
+) -> bool:
+    """The same for an answer that still runs, which nobody ends before this transaction does; False for another."""
     return bool(
         await connection.fetchval(
-            "SELECT true FROM messages WHERE id = $1 AND status = 'streaming' FOR SHARE", identifier
+            "WITH running AS (SELECT id FROM messages WHERE id = $2 AND status = 'streaming' FOR SHARE), added AS ("
+            "INSERT INTO message_events (tenant_id, message_id, id, type, events)"
+            " SELECT $1, $2, $3, $4, $5 FROM running ON CONFLICT DO NOTHING) SELECT true FROM running",
+            *_row(who, message_id, events),
         )
     )
 

@@ -54,6 +54,10 @@ class Run:
         """Whether its last event is there."""
         return bool(self.events) and self.events[-1].type in FINAL
 
+    def begin(self, started: Event) -> None:
+        """Its first event is written already."""
+        self.events, self.last_id = [started], started.id
+
     def next(self, kind: str, body: dict[str, Any]) -> Event:
         """A new event, with the next id."""
         self.last_id += 1

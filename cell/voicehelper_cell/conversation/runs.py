@@ -140,9 +140,10 @@ class Runs:
         started = time.perf_counter()
         try:
             async with asyncio.timeout(self._seconds):
-                await self._answer(run)
-                await faults.point("conversation.answer.before-complete")
-                await self._complete(run)
+                await faults.point("conversation.answer.before")
+                rest = await self._answer(run)
+                await faults.point("conversation.answer.effect")
+                await self._complete(run, rest)
             self._succeeded += 1
             log.info(
                 "answered", conversation_id=str(run.conversation_id), mode="chat", model=run.usage.model,
@@ -160,10 +161,13 @@ class Runs:
             code, detail = (known.code, known.detail) if known else ("internal", "something went wrong on our side")
             await self._fail(run, code, detail)
 
-    async def _answer(self, run: Run) -> None:
-        """The orchestrator's stream as events, gathered for a moment so that a write carries several."""
-        started = run.next(STARTED, {"message": {"id": str(run.message_id), "role": "assistant"}})
-        await self._publish(run, [started])  # a slow model's listeners have an id to resume with, and heartbeats
+    async def _answer(self, run: Run) -> list[Event]:
+        """The orchestrator's stream as events, gathered for a moment so that a write carries several.
+
+        Returns the last ones: they are written with the end of the answer.
+        """
+        if not run.events:  # a slow model's listeners have an id to resume with, and heartbeats
+            await self._publish(run, [run.next(STARTED, shapes.started(run.message_id))])
         request = orchestrator_pb2.ExecuteRequest(
             conversation_id=str(run.conversation_id),
             mode="chat",
@@ -183,30 +187,26 @@ class Runs:
         finally:
             with contextlib.suppress(grpc.RpcError):
                 call.cancel()
-        await self._publish(run, waiting)
+        return waiting
 
     async def _publish(self, run: Run, events: list[Event]) -> None:
-        if not events:
-            return
-
         async def write() -> None:
             async with self._database.tenant(run.who) as connection:
-                if not await repository.lock_streaming(connection, run.message_id):
+                if not await repository.add_events_while_streaming(connection, run.who, run.message_id, events):
                     raise errors.Conflict("the answer had ended before")
-                await repository.add_events(connection, run.who, run.message_id, events)
 
         await _patiently(write)
         await run.tell(events)
 
-    async def _complete(self, run: Run) -> None:
-        """Answer, event for the world and last event in one transaction, before anybody hears of it."""
+    async def _complete(self, run: Run, rest: list[Event]) -> None:
+        """Answer, event for the world and last events in one transaction, before anybody hears of it."""
         usage = run.usage
         if usage is None:
             raise errors.Unavailable("the model ended without an answer: ask again")
         tokens, cost = usage.prompt_tokens + usage.completion_tokens, Decimal(str(usage.cost_usd))
         number = run.next(COMPLETED, {}).id
 
-        async def write() -> Event:
+        async def write() -> list[Event]:
             async with self._database.tenant(run.who) as connection:
                 message = await repository.complete(
                     connection, run.message_id, content="".join(run.answer), citations=run.citations,
@@ -221,13 +221,13 @@ class Runs:
                 await outbox.publish(
                     connection, run.who, payload, aggregate_id=run.conversation_id, aggregate_type="conversation"
                 )
-                event = Event(number, COMPLETED, {"message": shapes.message(message)})
-                await repository.add_events(connection, run.who, run.message_id, [event])
-            return event
+                events = [*rest, Event(number, COMPLETED, {"message": shapes.message(message)})]
+                await repository.add_events(connection, run.who, run.message_id, events)
+            return events
 
-        event = await _patiently(write)
-        await faults.point("conversation.answer.after-complete")
-        await run.tell([event])
+        events = await _patiently(write)
+        await faults.point("conversation.answer.recorded")
+        await run.tell(events)
 
     async def _fail(self, run: Run, code: str, detail: str) -> None:
         """Tell that the run failed, marked if possible; without Postgres the mark follows when it is back."""

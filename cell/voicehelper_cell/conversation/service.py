@@ -14,8 +14,8 @@ from voicehelper_core.errors import InvalidArgument, NotFound, QuotaExceeded, Un
 from voicehelper_core.events import ConversationCreated, MessageSent
 
 from voicehelper_cell import outbox, pagination
-from voicehelper_cell.conversation import repository
-from voicehelper_cell.conversation.models import Conversation, Event, Message
+from voicehelper_cell.conversation import repository, shapes
+from voicehelper_cell.conversation.models import STARTED, Conversation, Event, Message
 from voicehelper_cell.conversation.run import Run
 from voicehelper_cell.conversation.runs import Runs
 from voicehelper_cell.database import Database
@@ -105,24 +105,23 @@ class ConversationService:
             earlier = await self._claim(connection, who, route, key, body=content, result_id=answer_id)
             if earlier is not None:
                 return earlier, await self._again(connection, who, conversation_id, earlier, content=content)
-            sequence = await repository.take_turn(connection, who, conversation_id)
+            started = Event(1, STARTED, shapes.started(answer_id))
+            sequence = await repository.ask(
+                connection, who, conversation_id,
+                question=(question_id, content), answer_id=answer_id, worker=self._runs.worker, first=started,
+            )  # fmt: skip
             if sequence is None:
                 raise NotFound("there is no conversation with this id")
             if quota is not None and await repository.tokens_today(connection) >= quota:
                 raise QuotaExceeded(f"the tenant has used its {quota} model tokens of today (UTC)")
-            await repository.add_message(
-                connection, who, conversation_id, question_id, sequence=sequence, role="user", content=content
-            )
-            await repository.add_message(
-                connection, who, conversation_id, answer_id, sequence=sequence + 1, role="assistant",
-                worker=self._runs.worker,
-            )  # fmt: skip
             payload = MessageSent(conversation_id=conversation_id, message_id=question_id, role="user", content=content)
             await outbox.publish(connection, who, payload, aggregate_id=conversation_id, aggregate_type="conversation")
             past = await repository.latest(connection, conversation_id, sequence, HISTORY_MESSAGES)
-            await faults.point("conversation.send.before-commit")
-        await faults.point("conversation.send.after-commit")
-        return answer_id, Run.of(who, conversation_id, answer_id, content=content, history=past)
+            await faults.point("conversation.send.before")
+        await faults.point("conversation.send.recorded")
+        run = Run.of(who, conversation_id, answer_id, content=content, history=past)
+        run.begin(started)
+        return answer_id, run
 
     async def _again(
         self,

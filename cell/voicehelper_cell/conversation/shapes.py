@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from voicehelper_core.gen.conversation.v1 import conversation_pb2
@@ -33,6 +34,11 @@ def message(item: Message) -> dict[str, Any]:
         "model": item.model,
         "tokens_used": item.tokens_used,
     }
+
+
+def started(message_id: uuid.UUID) -> dict[str, Any]:
+    """What the first event of an answer says."""
+    return {"message": {"id": str(message_id), "role": "assistant"}}
 
 
 def conversation_message(item: Conversation) -> Any:

@@ -22,10 +22,10 @@ def build(settings: Any, database: Any, vectors: Any, inference: Any) -> Indexin
     from voicehelper_cell.knowledge.objects import Objects
 
     service = IndexingService(database, vectors, inference)
-    queue = IndexingQueue(service)
+    queue, objects = IndexingQueue(service), Objects(settings.objects_root, settings.cell_id)
     return IndexingServicer(
         service,
         queue=queue,
-        repair=Repair(database, vectors, service, queue),
-        events=DocumentEvents(queue, vectors, Objects(settings.objects_root, settings.cell_id)),
+        repair=Repair(database, vectors, service, queue, objects),
+        events=DocumentEvents(queue, vectors, objects),
     )

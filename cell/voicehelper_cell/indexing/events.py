@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from voicehelper_core import context
+from voicehelper_core import context, faults
 from voicehelper_core.context import TenantContext
 from voicehelper_core.errors import Unavailable
 from voicehelper_core.events import DocumentDeleted, DocumentUploaded, Envelope
@@ -37,8 +37,10 @@ class DocumentEvents:
             await self._queue.add(who, [payload.document_id])
             await self._objects.delete(who, payload.document_id, below=payload.revision)
         elif isinstance(payload, DocumentDeleted):
+            await faults.point("indexing.forget.before")
             await self._objects.delete(who, payload.document_id)
             await self._vectors.delete_documents(who, [str(payload.document_id)])
+            await faults.point("indexing.forget.effect")
 
 
 async def background(queue: IndexingQueue, repair: Repair, tenants: Tenants) -> None:
@@ -65,6 +67,7 @@ async def _check_tenant(repair: Repair, who: TenantContext, *, full: bool) -> No
             await repair.sweep(who)
             if full:
                 await repair.vectors(who)
+                await repair.originals(who)
         except Unavailable as error:
             log.warning("checking documents waits", reason=error.detail)
         except Exception as error:  # the next round tries again

@@ -1,4 +1,4 @@
-"""What is checked from time to time: documents that nobody indexed, vectors that are missing or too many."""
+"""What is checked from time to time: documents that nobody indexed, vectors that are missing, what is too much."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from voicehelper_cell.embeddings import unpack
 from voicehelper_cell.indexing import repository
 from voicehelper_cell.indexing.queue import IndexingQueue
 from voicehelper_cell.indexing.service import IndexingService
+from voicehelper_cell.knowledge.objects import Objects
+from voicehelper_cell.knowledge.repository import lock
 from voicehelper_cell.vectors import Vector
 
 log = get_logger(__name__)
@@ -21,8 +23,10 @@ _PAGE = 500
 class Repair:
     """Checks one tenant; running it at any time does no harm."""
 
-    def __init__(self, database: Any, vectors: Any, service: IndexingService, queue: IndexingQueue) -> None:
-        self._database, self._vectors = database, vectors
+    def __init__(
+        self, database: Any, vectors: Any, service: IndexingService, queue: IndexingQueue, objects: Objects
+    ) -> None:
+        self._database, self._vectors, self._objects = database, vectors, objects
         self._service, self._queue = service, queue
 
     async def sweep(self, who: TenantContext) -> int:
@@ -32,6 +36,21 @@ class Repair:
         if due:
             await self._queue.add(who, due)
         return len(due)
+
+    async def originals(self, who: TenantContext) -> int:
+        """Remove the bytes of revisions that no document has; how many.
+
+        An upload writes them before its row and may die in between. What was there before the tenant's lock was taken
+        belongs to an upload that has ended by now, and none can begin before the lock is given back.
+        """
+        present = await self._objects.revisions(who)
+        async with self._database.tenant(who) as connection:
+            await lock(connection, who)
+            extra = present - await repository.revisions(connection)
+            await self._objects.remove(who, extra)
+        if extra:
+            log.warning("originals without a document removed", removed=len(extra))
+        return len(extra)
 
     async def vectors(self, who: TenantContext) -> tuple[int, int]:
         """Make the tenant's vectors those of its passages; how many were added and removed.

@@ -142,11 +142,22 @@ async def _again(connection: Any, jobs: Sequence[Job], reason: str, seconds: flo
 
 
 async def due(connection: Any, limit: int) -> list[uuid.UUID]:
-    """Documents that should have been indexed by now."""
+    """Documents that should have been indexed by now.
+
+    Nobody asks for more than a lease: what waits for longer was written before the clock was set back.
+    """
     rows = await connection.fetch(
-        "select id from documents where status = 'uploaded' and retry_at <= now() order by retry_at limit $1", limit
+        "select id from documents where status = 'uploaded'"
+        " and (retry_at <= now() or retry_at > now() + make_interval(secs => $2)) order by retry_at limit $1",
+        limit,
+        2 * LEASE_SECONDS,
     )
     return [row["id"] for row in rows]
+
+
+async def revisions(connection: Any) -> set[tuple[uuid.UUID, int]]:
+    """All documents with the revision that counts."""
+    return {(row["id"], row["revision"]) for row in await connection.fetch("select id, revision from documents")}
 
 
 async def state(connection: Any, document_id: uuid.UUID) -> Any:

@@ -13,8 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import asyncpg
-from voicehelper_core import context, faults
+from voicehelper_core import context, faults, postgres
 from voicehelper_core.context import TenantContext
 from voicehelper_core.errors import AppError, Conflict, NotFound, Unavailable, Unprocessable
 from voicehelper_core.events import DocumentIndexed
@@ -31,6 +30,8 @@ log = get_logger(__name__)
 _EMBED_SECONDS = 120.0
 _INSERT = 500
 _WAIT_SECONDS = 5.0
+_AWAY: tuple[type[Exception], ...] = (Unavailable, *postgres.LOST)
+"""A store is away, which is no document's fault."""
 
 
 class IndexingService:
@@ -68,9 +69,10 @@ class IndexingService:
         self.busy.update(wanted)
         try:
             with context.use(who):
+                await faults.point("indexing.claim.before")
                 async with self._database.tenant(who) as connection:
                     jobs = await repository.claim(connection, wanted)
-                await faults.point("indexing.claimed")
+                await faults.point("indexing.claim.recorded")
                 return await self._attempt(who, jobs) if jobs else None
         finally:
             self.busy.difference_update(wanted)
@@ -82,7 +84,7 @@ class IndexingService:
     async def _attempt(self, who: TenantContext, jobs: Sequence[Job]) -> float | None:
         try:
             await self._index(who, jobs)
-        except (Unavailable, OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError) as error:
+        except _AWAY as error:
             reason = error.detail if isinstance(error, Unavailable) else "a store is not available"
             log.warning("indexing waits", documents=len(jobs), reason=reason)
             async with self._database.tenant(who) as connection:
@@ -111,11 +113,11 @@ class IndexingService:
         texts = [passage.model_text for document in cut for passage in document]
         vectors = iter(await embed(self._inference, texts, caller="indexing", timeout=_EMBED_SECONDS))
         documents = [Indexed(job, found, [next(vectors) for _ in found]) for job, found in zip(jobs, cut, strict=True)]
-        await faults.point("indexing.embedded")
+        await faults.point("indexing.store.before")
         known = [str(job.document_id) for job in jobs if not job.fresh]
         await self._vectors.delete_documents(who, known)
         await self._insert(who, documents)
-        await faults.point("indexing.vectors_written")
+        await faults.point("indexing.store.effect")
         async with self._database.tenant(who) as connection:
             await lock(connection, who)
             waiting, gone = await repository.still_wanted(connection, jobs)
@@ -123,7 +125,7 @@ class IndexingService:
             if kept:
                 await repository.store(connection, who, kept)
                 await self._publish(connection, who, kept)
-        await faults.point("indexing.committed")
+        await faults.point("indexing.store.recorded")
         stale = [document for document in documents if document.job.document_id in gone]
         await self._vectors.delete_chunks(who, [str(passage.id) for one in stale for passage in one.passages])
         for document in kept:

@@ -143,6 +143,8 @@ def _walk(root: Any, parts: list[str]) -> None:
             value = (item.text_content or "").replace("\x02", "").replace("\x03", "")
             parts.append(value if pre else re.sub(r"\s+", " ", value))
             continue
+        if tag is None:  # a processing instruction
+            continue
         opening, closing = _around(tag)
         if opening:
             parts.append(opening)

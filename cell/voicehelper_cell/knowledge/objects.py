@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +45,25 @@ class Objects:
         if gone:
             await store.delete_async(gone)
 
+    async def revisions(self, who: TenantContext) -> set[tuple[uuid.UUID, int]]:
+        """Documents and revisions of the tenant of which there are bytes."""
+        listed = await self._open().list(self._tenant(who)).collect_async()
+        parts = [str(item["path"]).split("/") for item in listed]
+        return {(uuid.UUID(document), int(revision)) for _, _, document, revision in parts}
+
+    async def remove(self, who: TenantContext, revisions: Iterable[tuple[uuid.UUID, int]]) -> None:
+        """Remove single revisions."""
+        paths = [f"{self._prefix(who, document_id)}/{revision}" for document_id, revision in revisions]
+        if paths:
+            await self._open().delete_async(paths)
+
     def _prefix(self, who: TenantContext, document_id: uuid.UUID) -> str:
+        return f"{self._tenant(who)}/{uuid.UUID(str(document_id))}"
+
+    def _tenant(self, who: TenantContext) -> str:
         if who.cell_id != self._cell_id:
             raise PermissionError("the context belongs to another cell")
-        return f"{names.checked(who.tenant_id)}/documents/{uuid.UUID(str(document_id))}"
+        return f"{names.checked(who.tenant_id)}/documents"
 
     def _open(self) -> Any:
         if self._store is None:

@@ -72,8 +72,7 @@ class KnowledgeService:
                     request_hash=upload.request_hash,
                     response=answer,
                 )
-            await faults.point("knowledge.upload.before_commit")
-        await faults.point("knowledge.upload.committed")
+        await faults.point("knowledge.upload.recorded")
         log.info("document uploaded", document_id=str(document.id), revision=document.revision)
         return answer
 
@@ -125,7 +124,8 @@ class KnowledgeService:
                 aggregate_id=str(wanted),
                 aggregate_type="document",
             )
-        await faults.point("knowledge.delete.committed")
+            await faults.point("knowledge.delete.before")
+        await faults.point("knowledge.delete.recorded")
         log.info("document deleted", document_id=str(wanted))
 
     async def _checked(self, content: bytes, kind: str, title: str, external_id: str, key: str) -> Upload:
@@ -156,8 +156,9 @@ class KnowledgeService:
         old = await repository.by_external_id(connection, upload.external_id) if upload.external_id else None
         _check_quota(upload, old, totals, limits)
         document_id = old.id if old else uuid.uuid4()
+        await faults.point("knowledge.upload.before")
         await self._objects.put(who, document_id, old.revision + 1 if old else 1, upload.content)
-        await faults.point("knowledge.upload.object_stored")
+        await faults.point("knowledge.upload.effect")
         if old:
             document = await repository.replace(connection, old.id, upload)
         else:

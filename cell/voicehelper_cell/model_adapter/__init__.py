@@ -15,7 +15,9 @@ def build(settings: Any) -> ModelAdapterServicer:
     """The service behind its gRPC surface."""
     from voicehelper_cell.model_adapter.extractive import LocalExtractive
     from voicehelper_cell.model_adapter.grpc import ModelAdapterServicer
-    from voicehelper_cell.model_adapter.openai import OpenAICompatible
 
-    provider = OpenAICompatible(settings) if settings.model_base_url else None
-    return ModelAdapterServicer(LocalExtractive(), provider)
+    if not settings.model_base_url:
+        return ModelAdapterServicer(LocalExtractive(), None)
+    from voicehelper_cell.model_adapter.openai import OpenAICompatible  # httpx is not needed otherwise
+
+    return ModelAdapterServicer(LocalExtractive(), OpenAICompatible(settings))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from voicehelper_core.errors import InvalidArgument
 from voicehelper_core.gen.model.v1 import model_pb2_grpc
 
 from voicehelper_cell.model_adapter.extractive import MODEL, LocalExtractive
-from voicehelper_cell.model_adapter.openai import OpenAICompatible
+
+if TYPE_CHECKING:
+    from voicehelper_cell.model_adapter.openai import OpenAICompatible
 
 
 class ModelAdapterServicer(model_pb2_grpc.ModelAdapterServicer):

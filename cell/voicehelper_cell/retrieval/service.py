@@ -1,10 +1,11 @@
-"""Search in a tenant's passages: by meaning (Milvus), by words (BM25 in Postgres), or both, fused by rank.
+"""Search in a tenant's passages: by meaning (Milvus), by words (BM25 in Postgres), or both at once, fused by rank.
 
 Postgres decides what exists: a vector counts only when its passage is there, at its document's revision.
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from voicehelper_core.context import TenantContext
@@ -13,7 +14,7 @@ from voicehelper_core.log import get_logger
 from voicehelper_core.metrics import RETRIEVAL_RELEVANCE
 
 from voicehelper_cell.embeddings import embed, similarity, unpack
-from voicehelper_cell.retrieval import fusion, repository
+from voicehelper_cell.retrieval import bm25, fusion, repository
 from voicehelper_cell.retrieval.models import MAX_TERMS, Hit, Query
 from voicehelper_cell.retrieval.terms import terms
 
@@ -32,8 +33,13 @@ class RetrievalService:
     async def retrieve(self, who: TenantContext, query: Query) -> list[Hit]:
         """The best passages. Hybrid goes on with words alone while vectors cannot be had; vector raises then."""
         depth = max(_DEPTH, 2 * query.top_k)
-        meaning = [] if query.mode == "bm25" else await self._embed(query)
-        candidates = await self._nearest(who, query, meaning, depth) if meaning else []
+        found = list(dict.fromkeys(terms(query.text)))
+        searching = asyncio.create_task(self._by_meaning(who, query, depth))  # while Postgres looks for the words
+        try:
+            corpus, words = await self._by_words(who, query, found[:MAX_TERMS], depth)
+            meaning, candidates = await searching
+        finally:
+            searching.cancel()
         async with self._database.tenant(who) as connection:
             alive = await repository.alive(connection, [key for key, _ in candidates])
             while len(alive) < query.top_k and len(candidates) == depth < _MAX_DEPTH:
@@ -41,12 +47,10 @@ class RetrievalService:
                 candidates = await self._nearest(who, query, meaning, depth)
                 alive = await repository.alive(connection, [key for key, _ in candidates])
             near = {key: score for key, score in candidates if key in alive}
-            words: dict[str, float] = {}
-            if query.mode != "vector":
-                wanted = list(dict.fromkeys(terms(query.text)))[:MAX_TERMS]
-                words = await repository.scores(connection, who.tenant_id, wanted, depth, near)
-            ranked = self._rank(query, near, words)
+            ranked = self._rank(query, near, words, fusion.meaning_counts(found))
             rows = await repository.passages(connection, [key for key, _ in ranked])
+            if corpus is not None:
+                words |= await bm25.of(connection, corpus, [key for key in rows if key not in words])
         hits = []
         for key, score in ranked:
             if key in rows:
@@ -55,12 +59,30 @@ class RetrievalService:
         _observe(query, hits)
         return hits
 
-    def _rank(self, query: Query, near: dict[str, float], words: dict[str, float]) -> list[tuple[str, float]]:
+    async def _by_meaning(self, who: TenantContext, query: Query, depth: int) -> tuple[Any, list[tuple[str, float]]]:
+        """The query's vector, and the nearest passages, of which some may be gone; none of both without vectors."""
+        meaning = [] if query.mode == "bm25" else await self._embed(query)
+        return meaning, await self._nearest(who, query, meaning, depth) if meaning else []
+
+    async def _by_words(
+        self, who: TenantContext, query: Query, wanted: list[str], depth: int
+    ) -> tuple[bm25.Corpus | None, dict[str, float]]:
+        """BM25 of the best passages, best first."""
+        if query.mode == "vector":
+            return None, {}
+        async with self._database.tenant(who) as connection:
+            corpus = await bm25.corpus(connection, who.tenant_id, wanted)
+            return corpus, await bm25.best(connection, corpus, depth)
+
+    def _rank(
+        self, query: Query, near: dict[str, float], words: dict[str, float], meaning_counts: bool
+    ) -> list[tuple[str, float]]:
         if query.mode == "vector":
             return sorted(near.items(), key=lambda item: (-item[1], item[0]))[: query.top_k]
         if query.mode == "bm25":
             return list(words.items())[: query.top_k]
-        return fusion.fuse([list(near), list(words)])[: query.top_k]
+        weights = (1.0, 1.0) if meaning_counts else (2.0, 0.0)
+        return fusion.fuse(zip(weights, (list(words), list(near)), strict=True))[: query.top_k]
 
     async def _embed(self, query: Query) -> Any:
         try:

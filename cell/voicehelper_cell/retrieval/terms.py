@@ -12,6 +12,8 @@ from collections import Counter
 from functools import lru_cache
 from typing import Any
 
+from voicehelper_core.parts import part
+
 MAX_TERM = 64
 _WIDE = r"぀-ヿ㐀-䶿一-鿿豈-﫿가-힯\U00020000-\U0002fa1f"
 _RUN = re.compile(rf"[{_WIDE}]+|[^\W_{_WIDE}]+(?:['’][^\W\d_{_WIDE}]+)*")
@@ -32,12 +34,10 @@ STOP_WORDS = frozenset(
 
 @lru_cache(maxsize=1)
 def _stemmer() -> Any:
-    import snowballstemmer
-
-    return snowballstemmer.stemmer("english")
+    return part("snowballstemmer", "english_stemmer").EnglishStemmer()
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=16_384)
 def _stem(word: str) -> str:
     return str(_stemmer().stemWord(word))
 

@@ -52,12 +52,20 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "asyncio", types.SimpleNamespace(sleep=now))
 
 
-async def take(handler: Handled, value: bytes | None) -> None:
+async def take(handler: Handled, value: bytes | None) -> list[tuple[int, str]]:
+    """Give a record to a consumer; offsets and reasons of the dead letters that it wrote."""
+    letters: list[tuple[int, str]] = []
+
+    async def keep(record: Any, reason: str) -> None:
+        letters.append((record.offset, reason))
+
     placements: Any = Placements("postgresql://nobody@127.0.0.1:1/none", CELL)
     placements._known = {ACME.tenant_id: Placement(ACME.tenant_id, "acme", False, {})}
     settings: Any = types.SimpleNamespace(cell_id=CELL)
     consumer = EventConsumer(settings, "document.events", "indexing", placements=placements, handler=handler)
-    await consumer._one(types.SimpleNamespace(value=value, offset=3))
+    consumer._dead = types.SimpleNamespace(keep=keep)  # type: ignore[assignment]
+    await consumer._one(types.SimpleNamespace(value=value, partition=0, offset=3))
+    return letters
 
 
 async def test_an_event_is_handled_in_its_tenants_context_and_trace() -> None:
@@ -86,10 +94,11 @@ async def test_an_event_is_handled_in_its_tenants_context_and_trace() -> None:
     ],
     ids=("nothing", "empty", "not UTF-8", "cut", "list", "text", "deep", "half", "unknown type", "another cell's"),
 )
-async def test_what_is_no_event_of_ours_is_passed_over(value: bytes | None) -> None:
+async def test_what_is_no_event_of_ours_becomes_a_dead_letter(value: bytes | None) -> None:
     handler = Handled()
-    await take(handler, value)
-    assert handler.calls == 0
+    ((offset, reason),) = await take(handler, value)
+    assert (handler.calls, offset) == (0, 3)
+    assert reason
 
 
 async def test_an_outage_is_waited_out_however_long() -> None:
@@ -100,8 +109,8 @@ async def test_an_outage_is_waited_out_however_long() -> None:
 
 async def test_an_event_that_fails_for_itself_is_tried_again_and_then_given_up() -> None:
     handler = Handled(RuntimeError("once"), InvalidArgument("twice"))
-    await take(handler, envelope().to_json().encode())
+    assert await take(handler, envelope().to_json().encode()) == []
     assert (handler.calls, len(handler)) == (3, 1)
     handler = Handled(*[RuntimeError("always")] * 50)
-    await take(handler, envelope().to_json().encode())
+    assert await take(handler, envelope().to_json().encode()) == [(3, "RuntimeError: always")]
     assert (handler.calls, len(handler)) == (5, 0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import uuid
 from dataclasses import replace
 from typing import Any
@@ -13,7 +15,8 @@ from voicehelper_cell import outbox
 from voicehelper_cell.database import Database, connect
 from voicehelper_cell.tests.conftest import ACME, CELL, GLOBEX, NEIGHBOUR, Slice
 from voicehelper_core import names
-from voicehelper_core.errors import Unavailable
+from voicehelper_core.context import TenantContext
+from voicehelper_core.errors import PermissionDenied, Unavailable
 from voicehelper_core.events import ConversationCreated, Envelope
 
 pytestmark = pytest.mark.integration
@@ -103,6 +106,21 @@ async def test_a_service_stays_in_its_schema_and_changes_no_table(conversations:
             await connection.execute(statement)
 
 
+async def test_no_row_hangs_on_the_row_of_another_tenant(conversations: Database) -> None:
+    async with conversations.tenant(ACME) as connection:
+        conversation = await connection.fetchval(ADD, ACME.tenant_id, "mine")
+    for who, refused in ((ACME, False), (replace(ACME, tenant_id="tmallory0001"), True)):
+        with pytest.raises(asyncpg.ForeignKeyViolationError) if refused else contextlib.nullcontext():
+            async with conversations.tenant(who) as connection:
+                await connection.execute(
+                    "insert into messages (tenant_id, conversation_id, user_id, sequence, role, status)"
+                    " values ($1, $2, 'user-1', $3, 'user', 'completed')",
+                    who.tenant_id,
+                    conversation,
+                    1 + refused,
+                )
+
+
 async def test_a_failed_session_leaves_nothing_and_a_used_connection_is_nobodys(cell: Slice) -> None:
     pool = await connect(cell.dsn, 1)
     database = Database(pool, CELL, "conversation")
@@ -166,14 +184,16 @@ async def test_a_server_that_is_away_is_said_to_be_away() -> None:
 async def test_the_outbox_takes_events_for_the_own_topic_and_gives_none_back(
     conversations: Database, cell: Slice
 ) -> None:
+    await cell.place(ACME)
     payload = ConversationCreated(conversation_id=uuid.uuid4(), title="Ärger 😀", mode="chat")
     async with conversations.tenant(ACME) as connection:
         sent = await outbox.publish(connection, ACME, payload, aggregate_id="c1", aggregate_type="conversation")
         await connection.execute(
             "insert into outbox (topic, aggregatetype, aggregateid, type, tenant_id, payload)"
-            " values ($1, 'conversation', 'c2', 't', $2, 'x')",
+            " values ($1, 'conversation', 'c2', 't', $2, $3)",
             f"{NEIGHBOUR}.conversation.events",
             ACME.tenant_id,
+            sent.to_json().encode(),
         )
     rows = await cell.admin(f"select * from {CELL}_conversation.outbox order by aggregateid")
     assert [row["topic"] for row in rows] == [f"{CELL}.conversation.events"] * 2
@@ -185,17 +205,67 @@ async def test_the_outbox_takes_events_for_the_own_topic_and_gives_none_back(
                 await connection.execute(statement)
     for kind, tenant, error in (
         ("document", ACME, asyncpg.NotNullViolationError),
-        ("conversation", GLOBEX, asyncpg.InsufficientPrivilegeError),
+        ("conversation", GLOBEX, PermissionDenied),
     ):
         with pytest.raises(error):
             async with conversations.tenant(ACME) as connection:
                 await outbox.publish(connection, tenant, payload, aggregate_id="c3", aggregate_type=kind)
 
 
+@pytest.mark.parametrize(
+    ("tenant", "payload", "error"),
+    [
+        (GLOBEX, {"tenant_id": GLOBEX.tenant_id}, asyncpg.InsufficientPrivilegeError),  # is in no cell
+        (ACME, {"tenant_id": GLOBEX.tenant_id}, asyncpg.InsufficientPrivilegeError),
+        (ACME, {"payload": {"tenant_id": ACME.tenant_id}}, asyncpg.InsufficientPrivilegeError),
+        (ACME, {"tenant_id": [ACME.tenant_id]}, asyncpg.InsufficientPrivilegeError),
+        (ACME, "no object", asyncpg.InsufficientPrivilegeError),
+        (ACME, None, asyncpg.InvalidTextRepresentationError),
+    ],
+)
+async def test_the_outbox_takes_events_of_tenants_of_the_cell_only(
+    conversations: Database, cell: Slice, *, tenant: TenantContext, payload: object, error: type[Exception]
+) -> None:
+    await cell.place(ACME)
+    with pytest.raises(error):
+        async with conversations.tenant(tenant) as connection:
+            await connection.execute(
+                "insert into outbox (aggregatetype, aggregateid, type, tenant_id, payload)"
+                " values ('conversation', 'c', 't', $1, $2)",
+                tenant.tenant_id,
+                b"{" if payload is None else json.dumps(payload).encode(),
+            )
+
+
 async def test_an_event_of_a_failed_change_is_not_sent(conversations: Database, cell: Slice) -> None:
+    await cell.place(ACME)
     payload = ConversationCreated(conversation_id=uuid.uuid4(), title="", mode="chat")
     with pytest.raises(RuntimeError):
         async with conversations.tenant(ACME) as connection:
             await outbox.publish(connection, ACME, payload, aggregate_id="c1", aggregate_type="conversation")
             raise RuntimeError
     assert await cell.admin(f"select 1 from {CELL}_conversation.outbox") == []
+
+
+async def test_a_disk_that_takes_no_more_is_an_outage_that_says_so(cell: Slice) -> None:
+    database = Database(await connect(cell.dsn, 2), CELL, "conversation")
+    for code in ("53100", "58030"):  # as Postgres reports a full and a failing disk
+        with pytest.raises(Unavailable, match="no room left"):
+            async with database.tenant(ACME) as connection:
+                await connection.execute(f"do $$ begin raise exception 'disk' using errcode = '{code}'; end $$")
+    await add(database, ACME, "after")
+    await database.close()
+
+
+async def test_an_event_that_kafka_would_refuse_is_refused_before(cell: Slice) -> None:
+    await cell.place(ACME)
+    database = Database(await connect(cell.dsn, 2), CELL, "conversation")
+    with pytest.raises(asyncpg.CheckViolationError, match="outbox_payload_size"):
+        async with database.tenant(ACME) as connection:
+            await connection.execute(
+                "insert into outbox (aggregatetype, aggregateid, type, tenant_id, payload)"
+                " values ('conversation', 'x', 'y', $1, $2)",
+                ACME.tenant_id,
+                json.dumps({"tenant_id": ACME.tenant_id, "x": "x" * 2**20}).encode(),
+            )
+    await database.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 from voicehelper_core.errors import AppError, InvalidArgument, Unavailable
 from voicehelper_core.gen.conversation.v1 import conversation_pb2
@@ -64,7 +65,7 @@ async def history(calls: Calls, conversation_id: str, limit: Limit = 50, cursor:
     return plain(await calls.conversation.ListMessages(request, metadata=metadata(), timeout=_SECONDS))
 
 
-@router.post("/{conversation_id}/messages", response_model=None)
+@router.post("/{conversation_id}/messages", response_model=None, responses=sse.OPENAPI)
 async def send(
     calls: Calls, conversation_id: str, body: NewMessage, request: Request, key: Key = ""
 ) -> Response | dict[str, Any]:
@@ -78,7 +79,12 @@ async def send(
     return await _whole(call)
 
 
-@router.get("/{conversation_id}/messages/{message_id}/events", response_model=None)
+@router.get(
+    "/{conversation_id}/messages/{message_id}/events",
+    response_class=StreamingResponse,
+    response_model=None,
+    responses=sse.OPENAPI,
+)
 async def events(
     calls: Calls,
     conversation_id: str,

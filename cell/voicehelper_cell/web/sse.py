@@ -17,6 +17,10 @@ from voicehelper_cell.web.shapes import plain
 log = get_logger(__name__)
 HEARTBEAT_SECONDS = 10.0
 HEARTBEAT = ": still here\n\n"
+OPENAPI: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The events of the answer", "content": {"text/event-stream": {"schema": {"type": "string"}}}}
+}
+"""How the API's description shows a stream."""
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 

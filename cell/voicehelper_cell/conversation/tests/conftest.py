@@ -14,7 +14,7 @@ from voicehelper_cell.conversation.service import ConversationService
 from voicehelper_cell.database import Database
 from voicehelper_cell.indexing.tests.conftest import postgres_dsn  # noqa: F401
 from voicehelper_cell.settings import CellSettings
-from voicehelper_cell.tests.conftest import CELL, Slice, cell, conversations, slices  # noqa: F401
+from voicehelper_cell.tests.conftest import ACME, CELL, GLOBEX, Slice, cell, conversations, slices  # noqa: F401
 from voicehelper_core import faults
 from voicehelper_core.context import TenantContext
 from voicehelper_core.errors import AppError, Unavailable
@@ -114,6 +114,8 @@ async def talk(cell: Slice, conversations: Database) -> AsyncIterator[Talk]:  # 
     orchestrator = Orchestrator()
     channel = LocalChannel([ErrorInterceptor()])
     channel.add(orchestrator_pb2_grpc.add_OrchestratorServicer_to_server, orchestrator)
+    for who in (ACME, GLOBEX):
+        await cell.place(who)
     talk = Talk(cell, Flaky(conversations), channel, orchestrator)
     yield talk
     talk.database.away = False

@@ -69,7 +69,7 @@ async def test_the_run_goes_on_when_the_client_goes(talk: Talk) -> None:
 
 async def test_a_client_that_goes_between_commit_and_start(talk: Talk, fault: Any) -> None:
     conversation = await talk.conversation(ACME)
-    fault("conversation.send.after-commit=sleep:200")
+    fault("conversation.send.recorded=sleep:200")
     asking = asyncio.create_task(talk.ask(ACME, conversation))
     while not await talk.rows():
         await asyncio.sleep(0.01)

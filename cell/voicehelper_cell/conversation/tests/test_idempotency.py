@@ -53,7 +53,7 @@ async def test_a_key_belongs_to_one_user_and_one_conversation(talk: Talk) -> Non
 
 async def test_a_crash_before_the_commit_leaves_the_key_free(talk: Talk, fault: Any) -> None:
     conversation = await talk.conversation(ACME)
-    fault("conversation.send.before-commit:1=raise")
+    fault("conversation.send.before:1=raise")
     with pytest.raises(FaultError):
         await talk.ask(ACME, conversation, key="k")
     assert await talk.rows() == []
@@ -63,7 +63,7 @@ async def test_a_crash_before_the_commit_leaves_the_key_free(talk: Talk, fault: 
 
 async def test_a_retry_after_a_crash_is_answered_under_the_same_key(talk: Talk, fault: Any) -> None:
     conversation = await talk.conversation(ACME)
-    fault("conversation.send.after-commit:1=raise")
+    fault("conversation.send.recorded:1=raise")
     with pytest.raises(FaultError):
         await talk.ask(ACME, conversation, key="k")
     later = talk.another()

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
-import socket
 import subprocess
-import sys
 import tempfile
-import time
 import types
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -36,42 +32,13 @@ from voicehelper_core.context import TenantContext
 from voicehelper_core.gen.inference.v1 import inference_pb2_grpc
 from voicehelper_core.gen.knowledge.v1 import knowledge_pb2
 from voicehelper_core.grpc_service import ErrorInterceptor
+from voicehelper_core.milvus import Column, Index, MilvusClient
 from voicehelper_core.rpc import LocalChannel
+from voicehelper_core.tests.milvus_server import MilvusServer
 
 CELL = "ctest0000001"
 ACME = TenantContext("tacme0000001", "acme", "user-1", CELL)
 GLOBEX = TenantContext("tglobex00001", "globex", "user-2", CELL)
-
-
-class MilvusServer:
-    """A server that tests may kill and start again."""
-
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.uri = f"http://127.0.0.1:{self.port}"
-        self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        program = Path(sys.executable).with_name("milvus-lite")
-        arguments = ["server", "--data-dir", str(self._folder), "--host", "127.0.0.1", "--port", str(self.port)]
-        self._process = subprocess.Popen(
-            [str(program), *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        for _ in range(300):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            time.sleep(0.1)
-        raise AssertionError("milvus-lite did not start")
-
-    def kill(self) -> None:
-        if self._process:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
 
 
 @pytest.fixture(scope="session")
@@ -112,7 +79,7 @@ async def _slices(dsn: str, milvus: MilvusServer) -> None:
         names.owner_role(CELL, "knowledge"),
         names.service_role(CELL, "knowledge"),
     )
-    login, migrator = names.login_role(CELL), names.migrator_role(CELL)
+    login, migrator, placed = names.login_role(CELL), names.migrator_role(CELL), names.placement_schema(CELL)
     connection = await asyncpg.connect(dsn)
     try:
         if not await connection.fetchval("select 1 from pg_roles where rolname = $1", owner):
@@ -124,6 +91,12 @@ async def _slices(dsn: str, milvus: MilvusServer) -> None:
         await connection.execute(
             f"drop schema if exists {schema} cascade; create schema {schema} authorization {owner}"
         )
+        await connection.execute(
+            f"drop schema if exists {placed} cascade; create schema {placed};"
+            f" create table {placed}.tenants (tenant_id text);"
+            f" insert into {placed}.tenants values ('{ACME.tenant_id}'), ('{GLOBEX.tenant_id}');"
+            f" grant usage on schema {placed} to {role}; grant select on {placed}.tenants to {role}"
+        )
     finally:
         await connection.close()
     await _migrate(dsn.replace("postgres@", f"{migrator}@"))
@@ -131,29 +104,19 @@ async def _slices(dsn: str, milvus: MilvusServer) -> None:
 
 
 async def collection(uri: str) -> None:
-    """The cell's empty collection; synchronous, since the asynchronous client cannot make an index in Milvus Lite."""
-    await asyncio.to_thread(_collection, uri)
-
-
-def _collection(uri: str) -> None:
-    from pymilvus import DataType, MilvusClient
-
+    """The cell's empty collection, as the operator makes it."""
     client, name = MilvusClient(uri), names.collection(CELL)
-    if client.has_collection(name):
-        client.drop_collection(name)
-    schema = client.create_schema(auto_id=True)
-    schema.add_field("id", DataType.INT64, is_primary=True)
-    for field_name, length in (("chunk_id", 64), ("document_id", 64), ("tenant_id", 64), ("content", 65535)):
-        schema.add_field(field_name, DataType.VARCHAR, max_length=length)
-    schema.add_field("embedding", DataType.FLOAT_VECTOR, dim=384)
-    schema.add_field("created_at", DataType.INT64)
-    index = client.prepare_index_params()
-    index.add_index("embedding", index_type="FLAT", metric_type="IP")
-    client.create_collection(name, schema=schema, index_params=index)
+    if await client.has_collection(name):
+        await client.drop_collection(name)
+    columns = [Column("id", "Int64", primary=True), Column("content", "VarChar", 65_535)]
+    columns += [Column(text, "VarChar", 64) for text in ("chunk_id", "document_id", "tenant_id")]
+    columns += [Column("embedding", "FloatVector", 384), Column("created_at", "Int64")]
+    await client.create_collection(name, columns)
+    await client.create_index(name, Index("embedding"))
     for tenant in (ACME, GLOBEX):
-        client.create_partition(name, names.partition(tenant.tenant_id))
-    client.load_collection(name)
-    client.close()
+        await client.create_partition(name, names.partition(tenant.tenant_id))
+    await client.load_collection(name)
+    await client.close()
 
 
 async def _migrate(dsn: str) -> None:
@@ -236,7 +199,7 @@ async def cell(postgres_dsn: str, milvus: MilvusServer, model_dir: Path, tmp_pat
         knowledge=KnowledgeService(database, objects, limits_of, max_bytes=100_000, idempotency_hours=24),
         indexing=indexing,
         queue=queue,
-        repair=Repair(database, vectors, indexing, queue),
+        repair=Repair(database, vectors, indexing, queue, objects),
         retrieval=RetrievalService(database, vectors, stub),
         milvus=milvus,
         dsn=postgres_dsn,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from voicehelper_cell.indexing.events import DocumentEvents, background
 from voicehelper_cell.indexing.tests.conftest import ACME, CELL, GLOBEX, Cell, collection
-from voicehelper_cell.retrieval.repository import K1, B
+from voicehelper_cell.retrieval.bm25 import K1, B
 from voicehelper_cell.retrieval.terms import terms
 from voicehelper_core.context import TenantContext
 from voicehelper_core.errors import (
@@ -23,6 +23,7 @@ from voicehelper_core.errors import (
     Unprocessable,
 )
 from voicehelper_core.events import Envelope
+from voicehelper_core.faults import FaultError
 
 FEES = "# Fees\n\nThe annual fee of the bronze card is 25 dollars.\n\n# Limits\n\nYou may withdraw 400 dollars a day."
 CATS = "# Cats\n\nA cat sleeps for fifteen hours a day and purrs while it does."
@@ -151,7 +152,7 @@ async def test_tenants_of_a_cell_do_not_meet(cell: Cell) -> None:
 
 
 @pytest.mark.parametrize(
-    "point", ["indexing.claimed", "indexing.embedded", "indexing.vectors_written", "indexing.committed"]
+    "point", ["indexing.claim.recorded", "indexing.store.before", "indexing.store.effect", "indexing.store.recorded"]
 )
 @pytest.mark.parametrize("documents", [1, 3])
 async def test_a_failure_at_any_step_is_repaired_by_running_again(
@@ -174,7 +175,7 @@ async def test_a_failure_at_any_step_is_repaired_by_running_again(
 
 async def test_what_fails_again_and_again_is_marked_failed_with_a_reason(cell: Cell, fault: Any) -> None:
     bad, good = await cell.upload(ACME, FEES), await cell.upload(ACME, CATS)
-    fault("indexing.embedded=raise")
+    fault("indexing.store.before=raise")
     for _ in range(6):
         await cell.indexing.process(ACME, [bad.id])
     fault("")
@@ -191,7 +192,7 @@ async def test_what_fails_again_and_again_is_marked_failed_with_a_reason(cell: C
 
 async def test_a_replacement_during_indexing_wins(cell: Cell, fault: Any) -> None:
     document = await cell.upload(ACME, FEES, external_id="x")
-    fault("indexing.embedded=sleep:300")
+    fault("indexing.store.before=sleep:300")
     running = asyncio.create_task(cell.indexing.process(ACME, [document.id]))
     await asyncio.sleep(0.15)
     await cell.upload(ACME, CATS, external_id="x")
@@ -207,8 +208,8 @@ async def test_the_queue_and_the_sweep_index_what_waits(cell: Cell) -> None:
     running = asyncio.create_task(cell.queue.run())
     documents = [await cell.upload(who, f"Text number {n}") for n in range(12) for who in (ACME, GLOBEX)]
     assert await cell.repair.sweep(ACME) == 0  # the event still has time
-    for who in (ACME, GLOBEX):
-        await cell.sql(who, "update documents set retry_at = now() returning id")
+    for who, due in ((ACME, "0 seconds"), (GLOBEX, "1 hour")):  # it is time, or the clock was set back
+        await cell.sql(who, f"update documents set retry_at = now() + interval '{due}' returning id")
         assert await cell.repair.sweep(who) == 12
     for _ in range(300):
         if {row["status"] for who in (ACME, GLOBEX) for row in await cell.sql(who, "select status from documents")} == {
@@ -238,6 +239,17 @@ async def test_vectors_without_passages_are_removed(cell: Cell) -> None:
     await cell.knowledge.delete(ACME, str(document.id))
     assert await cell.repair.vectors(ACME) == (0, 1)
     assert await cell.vectors.count(ACME) == 1
+
+
+async def test_what_a_killed_upload_left_among_the_objects_is_removed(cell: Cell, fault: Any) -> None:
+    kept = await cell.add(ACME, FEES)
+    fault("knowledge.upload.effect:1=raise")
+    with pytest.raises(FaultError):
+        await cell.upload(ACME, CATS)
+    assert len(await cell.objects.revisions(ACME)) == 2
+    assert await cell.repair.originals(ACME) == 1
+    assert await cell.objects.revisions(ACME) == {(kept.id, kept.revision)}
+    assert await cell.repair.originals(ACME) == await cell.repair.originals(GLOBEX) == 0
 
 
 async def test_without_milvus_words_still_find(cell: Cell) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from voicehelper_cell.retrieval.fusion import BEST, fuse
+from voicehelper_cell.retrieval.fusion import BEST, fuse, meaning_counts
 from voicehelper_cell.retrieval.models import Query
 from voicehelper_cell.retrieval.terms import MAX_TERM, frequencies, terms
 from voicehelper_core.errors import InvalidArgument
@@ -39,10 +39,23 @@ def test_any_text_has_bounded_terms(text: str) -> None:
 
 
 def test_fusion_prefers_what_both_found() -> None:
-    fused = fuse([["a", "b", "c"], ["b", "d"]])
+    fused = fuse([(1.0, ["a", "b", "c"]), (1.0, ["b", "d"])])
     assert [key for key, _ in fused] == ["b", "a", "d", "c"]
     assert fused[0][1] == pytest.approx(1 / 62 + 1 / 61)
-    assert fuse([["a"], ["a"]])[0][1] == pytest.approx(BEST)
+    assert fuse([(1.0, ["a"]), (1.0, ["a"])])[0][1] == pytest.approx(BEST)
+
+
+def test_what_has_no_weight_comes_last_in_its_own_order() -> None:
+    fused = fuse([(2.0, ["a", "b"]), (0.0, ["z", "b", "y"])])
+    assert [key for key, _ in fused] == ["a", "b", "z", "y"]
+    assert fused[0][1] == pytest.approx(BEST)
+
+
+def test_meaning_counts_where_the_model_can_read() -> None:
+    for text in ("How do I close my account?", "Göteborg façade", "2018", "", "Kubernetes 集群 Envoy Milvus"):
+        assert meaning_counts(terms(text)), text
+    for text in ("东京大学在哪里", "Kubernetes 集群如何升级", "Как закрыть счёт?", "2018年的东京奥运会"):
+        assert not meaning_counts(terms(text)), text
 
 
 def test_queries_are_checked() -> None:

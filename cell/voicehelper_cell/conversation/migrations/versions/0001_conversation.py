@@ -73,7 +73,7 @@ def upgrade() -> None:
     for statement in _TABLES:
         migrations.execute(statement.format(schema=schema))
     for table in ("conversations", "messages", "message_events", "idempotency"):
-        migrations.protect(table, "select, insert, update, delete", "conversation")
+        migrations.protect(table, "conversation")
     migrations.outbox("conversation", {"conversation": "conversation.events"})
 
 

@@ -39,7 +39,7 @@ def upgrade() -> None:
     _run("\n".join(line for line in lines if not line.startswith("--")).replace("{schema}", schema))
     migrations.execute(f"grant usage on schema {schema} to {role}")
     for table in _TABLES:
-        migrations.protect(table, "select, insert, update, delete", "knowledge")
+        migrations.protect(table, "knowledge")
     migrations.outbox("knowledge", {"document": "document.events"})
 
 
