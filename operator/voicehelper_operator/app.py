@@ -27,11 +27,13 @@ from voicehelper_operator.slices.objects import ObjectsSlice
 from voicehelper_operator.slices.postgres import PostgresSlice
 from voicehelper_operator.tenants.apply import TenantApplier
 from voicehelper_operator.tenants.reconciler import TenantReconciler
+from voicehelper_operator.tenants.sweep import Sweep
 from voicehelper_operator.workloads.interface import WorkloadRuntime
 from voicehelper_operator.workloads.processes import ProcessRuntime
 
 log = get_logger(__name__)
-_WORKLOAD_SECONDS = 1.0
+_WORKLOAD_SECONDS, _STARTING_SECONDS = 1.0, 0.25
+"""How often processes are looked at, and while one of them is not ready."""
 
 
 async def _watch(store: ResourceStore, router: Router) -> None:
@@ -40,24 +42,27 @@ async def _watch(store: ResourceStore, router: Router) -> None:
             router.route(change)
 
 
-async def _resync(router: Router, seconds: float) -> None:
+async def _resync(router: Router, sweep: Sweep, seconds: float) -> None:
+    """Every cell, and the tenants that are due."""
     while True:
         await asyncio.sleep(seconds)
         router.all_cells()
-        router.all_tenants()
+        with contextlib.suppress(Unavailable):
+            router.some_tenants(await sweep.due())
 
 
 async def _workloads(runtime: WorkloadRuntime, router: Router) -> None:
-    """A process that ended or became ready is news at once, not at the next resync."""
+    """A process that ended or became ready is news at once, not at the next resync; for its own cell only."""
     known: dict[str, tuple[bool, int]] | None = None
     while True:
         with contextlib.suppress(Unavailable):
-            found = await runtime.list()
-            states = {name: (state.ready, state.restarts) for name, state in found.items()}
-            if known is not None and states != known:
-                router.all_cells()
+            states = {name: (state.ready, state.restarts) for name, state in (await runtime.list()).items()}
+            if known is not None:
+                for name in {name for name, _ in states.items() ^ known.items()}:
+                    router.workload_changed(name)
             known = states
-        await asyncio.sleep(_WORKLOAD_SECONDS)
+        starting = any(not ready for ready, _ in (known or {}).values())
+        await asyncio.sleep(_STARTING_SECONDS if starting else _WORKLOAD_SECONDS)
 
 
 async def run(
@@ -71,11 +76,11 @@ async def run(
 ) -> None:
     """Reconcile until ``stop`` is set; a step that runs then ends within seconds or is cut off, which is safe."""
     credentials = CellCredentials(secrets)
-    postgres = PostgresSlice(settings, credentials)
+    postgres, milvus = PostgresSlice(settings, credentials), MilvusSlice(settings)
     slices: list[Slice] = [
         postgres,
         KafkaSlice(settings, credentials),
-        MilvusSlice(settings),
+        milvus,
         ObjectsSlice(settings),
     ]
     runtime = ProcessRuntime(settings.supervisor_socket)
@@ -93,7 +98,7 @@ async def run(
     jobs = [
         lead(lease, settings.holder, settings.lease_seconds, leading),
         _watch(store, router),
-        _resync(router, settings.resync_seconds),
+        _resync(router, Sweep(store, slices), settings.resync_seconds),
         _workloads(runtime, router),
         *(worker.run() for worker in workers),
     ]
@@ -103,7 +108,7 @@ async def run(
     for task in (*tasks, waiting):
         task.cancel()
     results = await asyncio.gather(*tasks, return_exceptions=True)
-    for closing in (prober.close(), identity.close(), runtime.close(), postgres.close()):
+    for closing in (prober.close(), identity.close(), runtime.close(), postgres.close(), milvus.close()):
         with contextlib.suppress(Exception):
             await closing
     failed = [result for result in results if isinstance(result, Exception)]

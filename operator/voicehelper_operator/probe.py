@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import Protocol
 
 import httpx
 
 from voicehelper_operator.identity import Identity
 
+_PAUSE_SECONDS = 0.03
+
 
 class Prober(Protocol):
     """Asks the tenant's cell through the router."""
 
-    async def probe(self, name: str, tenant_id: str, cell_id: str) -> str | None:
-        """None when the right cell answers for the right tenant, or what came instead."""
+    async def probe(self, name: str, tenant_id: str, cell_id: str, *, patience: float = 0) -> str | None:
+        """None when the right cell answers for the right tenant, or what came instead after ``patience`` seconds."""
         ...
 
 
@@ -28,8 +32,16 @@ class RoutedProber:
         """Close the connections."""
         await self._http.aclose()
 
-    async def probe(self, name: str, tenant_id: str, cell_id: str) -> str | None:
+    async def probe(self, name: str, tenant_id: str, cell_id: str, *, patience: float = 0) -> str | None:
         token = await self._identity.service_token(name, tenant_id, "probe")
+        end = time.monotonic() + patience
+        while True:
+            found = await self._once(name, tenant_id, cell_id, token)
+            if found is None or time.monotonic() >= end:
+                return found
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _once(self, name: str, tenant_id: str, cell_id: str, token: str) -> str | None:
         headers = {"X-Tenant-ID": name, "Authorization": f"Bearer {token}"}
         try:
             answer = await self._http.get("/api/v1/probe", headers=headers)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from voicehelper_core.ports import Change
-from voicehelper_crds import Tenant
+from voicehelper_crds import Cell, Tenant
 
 from voicehelper_operator.engine.queue import WorkQueue
+from voicehelper_operator.workloads.interface import workload_name
 
 
 class Router:
@@ -15,6 +18,7 @@ class Router:
         self._cells, self._tenants = cells, tenants
         self._homes: dict[str, str | None] = {}
         self._known_cells: set[str] = set()
+        self._cell_of: dict[str, str] = {}  # workload -> cell
         self._asked: dict[tuple[str, str], tuple[object, ...]] = {}
 
     def route(self, change: Change) -> None:
@@ -46,9 +50,12 @@ class Router:
     def _cell(self, change: Change) -> None:
         if change.type == "deleted":
             self._known_cells.discard(change.name)
+            self._cell_of = {work: cell for work, cell in self._cell_of.items() if cell != change.name}
             self._asked.pop((change.kind, change.name), None)
         else:
             self._known_cells.add(change.name)
+            if isinstance(change.resource, Cell) and change.resource.status.cell_id:
+                self._cell_of[workload_name(change.resource.status.cell_id)] = change.name
             if self._asks_anew(change):
                 self._cells.add(change.name)
         for name, home in self._homes.items():
@@ -69,6 +76,16 @@ class Router:
         for name, home in self._homes.items():
             if home == cell:
                 self._tenants.add(name)
+
+    def workload_changed(self, workload: str) -> None:
+        """Its cell has to be looked at; a workload of no cell that is known is nobody's."""
+        if cell := self._cell_of.get(workload):
+            self._cells.add(cell)
+
+    def some_tenants(self, names: Iterable[str]) -> None:
+        """Look at those that are there still."""
+        for name in self._homes.keys() & set(names):
+            self._tenants.add(name)
 
     def all_tenants(self) -> None:
         """Look at every tenant."""

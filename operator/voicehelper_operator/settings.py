@@ -26,8 +26,10 @@ class OperatorSettings(BaseAppSettings):
     """Role that may read every table of every cell for change data capture."""
     publication: str = "voicehelper"
     """Publication whose list of tables the operator keeps."""
+    replication_slot: str = "voicehelper"
+    """Slot through which change data capture reads; outbox rows that it has not confirmed are kept."""
     outbox_hours: int = Field(default=24, ge=1)
-    """How long outbox rows are kept."""
+    """How long outbox rows are kept, at least."""
     kafka_bootstrap: str = "127.0.0.1:9092"
     """Brokers, host:port."""
     kafka_admin_user: str = "admin"

@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import grpc
 from pydantic import TypeAdapter, ValidationError
-from voicehelper_core import names
+from voicehelper_core import faults, names
 from voicehelper_core.errors import InvalidArgument, NotFound, PermissionDenied
 from voicehelper_core.gen.identity.v1 import provisioning_pb2, provisioning_pb2_grpc
 from voicehelper_core.ports import ResourceStore
@@ -59,6 +59,8 @@ class ProvisioningServicer(provisioning_pb2_grpc.ProvisioningServiceServicer):
                 )
                 user = await repository.by_email(connection, request.name, email)
             users = await repository.count(connection, tenant_id)
+            await faults.point("identity.provision.before")
+        await faults.point("identity.provision.recorded")
         problem = _problem(user)
         return provisioning_pb2.EnsureTenantResponse(admin_ready=problem is None, message=problem or "", users=users)
 
@@ -106,6 +108,8 @@ class ProvisioningServicer(provisioning_pb2_grpc.ProvisioningServiceServicer):
             elif known is not None and known["retired_at"] is None:
                 await repository.retire(connection, tenant_id)
                 await audit.record(connection, None, "tenant.retire", f"tenant/{known['name']}", tenant_id=tenant_id)
+            await faults.point("identity.remove.before")
+        await faults.point("identity.remove.recorded")
         return provisioning_pb2.RemoveTenantResponse()
 
     async def _may_delete(self, name: str, tenant_id: str) -> bool:

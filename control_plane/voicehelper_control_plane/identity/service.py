@@ -46,7 +46,8 @@ class UserService:
             row = await repository.by_id(self.pool, who.user_id, who.tenant_id)
         except NotFound:
             row = None
-        if row is None or row["status"] != "active":
+        # A token whose name and id are of different tenants is refused here as it is by cells.
+        if row is None or row["status"] != "active" or row["tenant"] != who.tenant:
             raise Unauthenticated("the user is gone or disabled")
         return replace(who, roles=who.roles & frozenset(row["roles"]))
 

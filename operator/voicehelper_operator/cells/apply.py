@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +19,7 @@ from voicehelper_operator.cells.plan import FINALIZER, Step
 from voicehelper_operator.settings import OperatorSettings
 from voicehelper_operator.slices.credentials import CellCredentials
 from voicehelper_operator.slices.interface import CellRef, Slice
-from voicehelper_operator.workloads.interface import StepFailed, WorkloadRuntime, WorkloadSpec, WorkloadState
+from voicehelper_operator.workloads.interface import WorkloadRuntime, WorkloadSpec, WorkloadState
 
 
 @dataclass(slots=True)
@@ -79,13 +80,23 @@ class CellApplier:
                 outcome.waiting = f"{seen.tenants} tenants are placed here: delete or move them first"
                 return False
             case "remove-workload":
+                await faults.point("operator.workload.remove.before")
                 await self.runtime.remove(seen.ref.cell_id)
+                await faults.point("operator.workload.remove.effect")
             case "archive-slices":
                 await asyncio.gather(*(item.archive(seen.ref) for item in self.slices))
             case "remove-slices":
-                await faults.point("operator.cell.remove")
-                await asyncio.gather(*(item.remove(seen.ref) for item in self.slices))
+                await faults.point("operator.cell.remove.before")
+                # Postgres first: while events of the cell are on their way, Kafka Connect would make its topics again.
+                first = [item for item in self.slices if item.store == "postgres"]
+                try:
+                    await asyncio.gather(*(item.remove(seen.ref) for item in first))
+                except Unavailable as error:
+                    outcome.waiting = error.detail
+                    return False
+                await asyncio.gather(*(item.remove(seen.ref) for item in self.slices if item not in first))
                 await self.credentials.remove(seen.ref.cell_id)
+                await faults.point("operator.cell.remove.effect")
             case "release":
                 await self._release(seen.cell)
                 outcome.released = True
@@ -95,7 +106,9 @@ class CellApplier:
 
     async def _release(self, cell: Cell) -> None:
         left = [item for item in cell.metadata.finalizers if item != FINALIZER]
+        await faults.point("operator.cell.release.before")
         await self.store.set_finalizers(Cell, cell.metadata.name, left)
+        await faults.point("operator.cell.release.recorded")
 
     async def _slices(self, ref: CellRef, outcome: Outcome) -> None:
         results = await asyncio.gather(*(self._slice(item, ref) for item in self.slices))
@@ -115,24 +128,37 @@ class CellApplier:
             return [], f"{type(error).__name__}: {error}"[:500]
 
     async def _migrate(self, seen: Observation, outcome: Outcome) -> bool:
+        await faults.point("operator.migrate.before")
         config = {"cell_id": seen.ref.cell_id, "postgres_dsn": await self._dsn(seen.ref.cell_id, migrator=True)}
         try:
-            output = await self.runtime.run_once(WorkloadSpec(seen.ref.cell_id, seen.release, config), "migrate")
+            async with self._migrating(seen.ref):
+                output = await self.runtime.run_once(WorkloadSpec(seen.ref.cell_id, seen.release, config), "migrate")
             revision = json.loads(output.strip().splitlines()[-1])["schema_revision"]
-        except (StepFailed, Unavailable, ValueError, IndexError, KeyError) as error:
+        except Exception as error:  # of the step, of its output, of a store's client
             outcome.migration_problem = str(error)[:1000]
             return False
-        await faults.point("operator.cell.migrated")
+        await faults.point("operator.migrate.effect")
         outcome.release, outcome.schema_revision = seen.release, str(revision)
         return True
 
+    @asynccontextmanager
+    async def _migrating(self, ref: CellRef) -> AsyncIterator[None]:
+        """The credentials of migrations are good for nothing at any other time."""
+        for item in self.slices:
+            await item.let_migrate(ref, allowed=True)
+        yield
+        for item in self.slices:  # after a failure it ends by itself, or at the next try
+            await item.let_migrate(ref, allowed=False)
+
     async def _workload(self, seen: Observation, outcome: Outcome) -> bool:
         spec = WorkloadSpec(seen.ref.cell_id, seen.release, await self._config(seen))
+        await faults.point("operator.workload.before")
         try:
             outcome.workload = await self.runtime.ensure(spec)
         except Unavailable as error:
             outcome.workload_problem = error.detail
             return False
+        await faults.point("operator.workload.effect")
         return outcome.workload.ready
 
     async def _config(self, seen: Observation) -> dict[str, Any]:

@@ -61,8 +61,9 @@ class CellReconciler:
         """The id is in the status before anything is made with it."""
         new = cell.status.model_copy(update={"cell_id": names.new_id()})
         version = cell.metadata.resource_version
+        await faults.point("operator.cell.identify.before")
         await self._applier.store.update_status(Cell, cell.metadata.name, new, resource_version=version)
-        await faults.point("operator.cell.identified")
+        await faults.point("operator.cell.identify.recorded")
 
     async def _repairs(self, seen: Observation, outcome: Outcome) -> None:
         """What had been there and was made again is an event; the first making is not."""
@@ -84,6 +85,8 @@ class CellReconciler:
     async def _report(self, seen: Observation, new: object) -> None:
         if new == seen.cell.status:
             return
+        await faults.point("operator.cell.status.before")
         updated = await self._applier.store.update_status(Cell, seen.cell.metadata.name, new)
+        await faults.point("operator.cell.status.recorded")
         metrics.STATUS_WRITES.labels(self.kind).inc()
         await record_turn(self._events, updated, seen.cell.status.conditions)

@@ -11,7 +11,7 @@ from voicehelper_operator.cells.apply import Outcome
 from voicehelper_operator.cells.observe import Observation
 from voicehelper_operator.cells.plan import Plan
 from voicehelper_operator.engine.conditions import Judgement, holds, merged, no, yes
-from voicehelper_operator.slices.interface import Slice
+from voicehelper_operator.slices.interface import Captured, Slice
 from voicehelper_operator.workloads.interface import workload_name
 
 
@@ -23,6 +23,7 @@ def judge(seen: Observation, planned: Plan, outcome: Outcome, slices: Sequence[S
     judgements = [yes("Accepted", "Valid"), *_slices(outcome, slices), _migrated(seen, outcome)]
     judgements.append(_workload(outcome))
     broken = next((item for item in judgements if item.status != "True" and item.type != "StoreIsolated"), None)
+    judgements += _streaming(outcome, slices)
     if seen.cell.metadata.deletion_timestamp is not None:
         judgements = [no("Ready", "Deleting", outcome.waiting or "the cell is being removed")]
     elif broken:
@@ -46,6 +47,15 @@ def _slices(outcome: Outcome, slices: Sequence[Slice]) -> list[Judgement]:
         return [no("SlicesReady", "SliceFailed", message), isolated]
     ready = yes("SlicesReady", "AllThere") if outcome.slices_done else no("SlicesReady", "Pending", "not looked at yet")
     return [ready, isolated]
+
+
+def _streaming(outcome: Outcome, slices: Sequence[Slice]) -> list[Judgement]:
+    """A cell serves without it; usage and indexing are late then."""
+    captured = next((item for item in slices if isinstance(item, Captured)), None)
+    if captured is None or not outcome.slices_done:
+        return []
+    trouble = captured.stream_trouble
+    return [no("EventsStreaming", *trouble) if trouble else yes("EventsStreaming", "Following")]
 
 
 def _migrated(seen: Observation, outcome: Outcome) -> Judgement:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 
-from voicehelper_core import names
+from voicehelper_core import faults, names
 from voicehelper_core.ports import SecretStore
 
 PASSWORDS = ("postgres_password", "migrator_password", "kafka_password")
@@ -26,7 +26,9 @@ class CellCredentials:
             lacking = [key for key in PASSWORDS if key not in bundle]
             if lacking:
                 bundle |= {key: secrets.token_urlsafe(24) for key in lacking}
+                await faults.point("operator.credentials.before")
                 await self._store.put(name, bundle)
+                await faults.point("operator.credentials.recorded")
             return bundle
 
     async def remove(self, cell_id: str) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,10 @@ class Slice(Protocol):
         """Try the slice with the cell's own credentials: None, or what does not work."""
         ...
 
+    async def let_migrate(self, cell: CellRef, *, allowed: bool) -> None:
+        """Accept the credentials of migrations only while one runs; what stays allowed ends by itself."""
+        ...
+
     async def remove(self, cell: CellRef) -> None:
         """Remove the slice with all its data; no error for what is gone."""
         ...
@@ -56,6 +60,20 @@ class Slice(Protocol):
         """Make the tenant's part; what was made."""
         ...
 
+    async def lacking(self, cell: CellRef, tenants: Sequence[TenantRef]) -> set[str]:
+        """Ids of those for whom ``ensure_tenant`` would write something; one question for all."""
+        ...
+
     async def remove_tenant(self, cell: CellRef, tenant_id: str, *, data: bool) -> None:
         """Let the tenant out of the cell; with ``data`` also remove all it has. No error for what is gone."""
+        ...
+
+
+@runtime_checkable
+class Captured(Protocol):
+    """A slice whose changes flow on to others."""
+
+    @property
+    def stream_trouble(self) -> tuple[str, str] | None:
+        """Reason and message while they do not; None while they do."""
         ...

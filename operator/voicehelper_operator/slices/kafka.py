@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError as AioKafkaError
+from confluent_kafka import KafkaException
 from confluent_kafka import admin as kafka
 from voicehelper_core import faults, names
 
@@ -13,7 +19,10 @@ from voicehelper_operator.settings import OperatorSettings
 from voicehelper_operator.slices.credentials import CellCredentials
 from voicehelper_operator.slices.interface import CellRef, TenantRef
 
-_SECONDS = 30
+_SECONDS, _LOGIN_SECONDS = 30, 15
+_NEW_USER_SECONDS, _PAUSE_SECONDS = 3.0, 0.1
+_SHARED_SECONDS = 1.0
+"""How old a look at the brokers may be; what seems to be missing is looked at again before it is made."""
 _REPLICAS = 3
 """Of each topic, where there are as many brokers."""
 _KINDS = (kafka.ResourceType.TOPIC, kafka.ResourceType.GROUP)
@@ -29,6 +38,9 @@ class KafkaSlice:
     def __init__(self, settings: OperatorSettings, credentials: CellCredentials) -> None:
         self._settings, self._credentials = settings, credentials
         self._client: kafka.AdminClient | None = None
+        self._looking = asyncio.Lock()
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what it reports is in a condition
+        self._seen: _Brokers | None = None
 
     def _access(self, user: str, password: str) -> dict[str, Any]:
         return {
@@ -48,55 +60,32 @@ class KafkaSlice:
         return self._client
 
     async def observe(self, cell: CellRef) -> list[str]:
-        return await asyncio.to_thread(self._missing, cell.cell_id)
+        return _missing(cell.cell_id, await self._look())
+
+    async def _look(self, *, anew: bool = False) -> _Brokers:
+        """What the brokers have. Cells that are looked at in the same second share one look."""
+        async with self._looking:
+            if anew or self._seen is None or time.monotonic() - self._seen.at > _SHARED_SECONDS:
+                self._seen = await asyncio.to_thread(_look, self._admin())
+            return self._seen
 
     async def ensure(self, cell: CellRef) -> list[str]:
         password = (await self._credentials.of(cell.cell_id))["kafka_password"]
-        missing = await asyncio.to_thread(self._missing, cell.cell_id)
+        missing = _missing(cell.cell_id, await self._look())
+        if missing:
+            missing = _missing(cell.cell_id, await self._look(anew=True))
         if missing:
             await faults.point("operator.kafka.before")
-            await asyncio.to_thread(self._make, cell.cell_id, missing, password)
-            await faults.point("operator.kafka.after")
+            try:
+                await asyncio.to_thread(self._make, cell.cell_id, missing, password)
+            finally:
+                self._seen = None
+            await faults.point("operator.kafka.effect")
         return missing
-
-    def _missing(self, cell_id: str) -> list[str]:
-        topics = self._admin().list_topics(timeout=_SECONDS).topics
-        missing = [
-            f"topic {names.topic(cell_id, name)}" for name in names.TOPICS if names.topic(cell_id, name) not in topics
-        ]
-        if not self._user_exists(cell_id):
-            missing.append(f"user {names.kafka_user(cell_id)}")
-        missing += [f"ACL on {kind.name.lower()}s {cell_id}." for kind in _KINDS if not self._acls(cell_id, kind)]
-        return missing
-
-    def _user_exists(self, cell_id: str) -> bool:
-        user = names.kafka_user(cell_id)
-        try:
-            described = self._admin().describe_user_scram_credentials([user])[user].result(_SECONDS)
-        except KafkaException as error:  # a user without credentials is an error to Kafka
-            if error.args[0].code() != KafkaError.RESOURCE_NOT_FOUND:
-                raise
-            return False
-        return bool(described.scram_credential_infos)
-
-    def _acls(self, cell_id: str, kind: kafka.ResourceType) -> list[Any]:
-        wanted = kafka.AclBindingFilter(
-            kind, f"{cell_id}.", _PREFIXED, f"User:{names.kafka_user(cell_id)}", "*",
-            kafka.AclOperation.ALL, kafka.AclPermissionType.ALLOW,
-        )  # fmt: skip
-        found: list[Any] = self._admin().describe_acls(wanted).result(_SECONDS)
-        return found
 
     def _make(self, cell_id: str, missing: list[str], password: str) -> None:
+        """The user first: while brokers make logs of new topics they hear of nothing else, for seconds when busy."""
         admin, user = self._admin(), names.kafka_user(cell_id)
-        replicas = min(_REPLICAS, len(admin.list_topics(timeout=_SECONDS).brokers))
-        topics = [
-            kafka.NewTopic(names.topic(cell_id, name), partitions, replicas)
-            for name, partitions in names.TOPICS.items()
-            if f"topic {names.topic(cell_id, name)}" in missing
-        ]
-        if topics:
-            _settle(admin.create_topics(topics), ignore="TOPIC_ALREADY_EXISTS")
         if f"user {user}" in missing:
             self._set_password(user, password)
         bindings = [
@@ -114,6 +103,14 @@ class KafkaSlice:
         ]
         if bindings:
             _settle(admin.create_acls(bindings))
+        replicas = min(_REPLICAS, len(admin.list_topics(timeout=_SECONDS).brokers))
+        topics = [
+            kafka.NewTopic(names.topic(cell_id, name), partitions, replicas)
+            for name, partitions in names.TOPICS.items()
+            if f"topic {names.topic(cell_id, name)}" in missing
+        ]
+        if topics:
+            _settle(admin.create_topics(topics), ignore="TOPIC_ALREADY_EXISTS")
 
     def _set_password(self, user: str, password: str) -> None:
         info = kafka.ScramCredentialInfo(kafka.ScramMechanism.SCRAM_SHA_256, 4096)
@@ -122,19 +119,43 @@ class KafkaSlice:
 
     async def verify(self, cell: CellRef) -> str | None:
         password = (await self._credentials.of(cell.cell_id))["kafka_password"]
-        problem = await asyncio.to_thread(self._try, cell.cell_id, password)
+        problem = await self._try(cell.cell_id, password)
         if problem:  # the kept password is the right one: set it again, and see next time
             await asyncio.to_thread(self._set_password, names.kafka_user(cell.cell_id), password)
         return problem
 
-    def _try(self, cell_id: str, password: str) -> str | None:
-        client = kafka.AdminClient(self._access(names.kafka_user(cell_id), password))
+    async def _try(self, cell_id: str, password: str) -> str | None:
+        """Log in as the cell, and again for a while: brokers hear of a new user a moment after it was made."""
+        end = time.monotonic() + _NEW_USER_SECONDS
+        while True:
+            problem = await self._once(cell_id, password)
+            if problem is None or time.monotonic() >= end:
+                return problem
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _once(self, cell_id: str, password: str) -> str | None:
+        """On a connection of its own, without the threads of a confluent client."""
+        client = AIOKafkaAdminClient(
+            bootstrap_servers=self._settings.kafka_bootstrap,
+            request_timeout_ms=10_000,
+            security_protocol="SASL_PLAINTEXT",
+            sasl_mechanism="SCRAM-SHA-256",
+            sasl_plain_username=names.kafka_user(cell_id),
+            sasl_plain_password=password,
+        )
         try:
-            visible = client.list_topics(timeout=10).topics
-        except KafkaException as error:
-            return f"the cell's user cannot log in: {error}"
+            async with asyncio.timeout(_LOGIN_SECONDS):
+                await client.start()
+                visible = await client.list_topics()
+        except (AioKafkaError, OSError) as error:  # TimeoutError is one
+            return f"the cell's user cannot log in: {type(error).__name__}: {error}"
+        finally:
+            await client.close()
         lacking = [name for name in names.TOPICS if names.topic(cell_id, name) not in visible]
         return f"the cell's user does not see {', '.join(lacking)}" if lacking else None
+
+    async def let_migrate(self, cell: CellRef, *, allowed: bool) -> None:
+        """There is nothing to migrate."""
 
     async def archive(self, cell: CellRef) -> None:
         await asyncio.to_thread(self._remove_access, cell.cell_id)
@@ -159,16 +180,65 @@ class KafkaSlice:
             kafka.ResourceType.ANY, None, kafka.ResourcePatternType.ANY, f"User:{user}", None,
             kafka.AclOperation.ANY, kafka.AclPermissionType.ANY,
         )  # fmt: skip
+        self._seen = None
         _settle(admin.delete_acls([everything]))
-        if self._user_exists(cell_id):
-            deletion = kafka.UserScramCredentialDeletion(user, kafka.ScramMechanism.SCRAM_SHA_256)
-            _settle(admin.alter_user_scram_credentials([deletion]))
+        deletion = kafka.UserScramCredentialDeletion(user, kafka.ScramMechanism.SCRAM_SHA_256)
+        _settle(admin.alter_user_scram_credentials([deletion]), ignore="RESOURCE_NOT_FOUND")
 
     async def ensure_tenant(self, cell: CellRef, tenant: TenantRef) -> list[str]:
         return []
 
+    async def lacking(self, cell: CellRef, tenants: Sequence[TenantRef]) -> set[str]:
+        return set()
+
     async def remove_tenant(self, cell: CellRef, tenant_id: str, *, data: bool) -> None:
         """Events of the past run out by the topics' retention."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Brokers:
+    """What there is of all cells, and when that was seen."""
+
+    at: float
+    topics: frozenset[str]
+    users: frozenset[str]
+    allowed: frozenset[tuple[kafka.ResourceType, str, str]]
+    """Kind, prefix and principal of what may be done without limits."""
+
+
+def _look(admin: kafka.AdminClient) -> _Brokers:
+    at = time.monotonic()
+    bindings = admin.describe_acls(
+        kafka.AclBindingFilter(
+            kafka.ResourceType.ANY, None, _PREFIXED, None, None, kafka.AclOperation.ALL, kafka.AclPermissionType.ALLOW
+        )
+    ).result(_SECONDS)
+    return _Brokers(
+        at,
+        frozenset(admin.list_topics(timeout=_SECONDS).topics),
+        frozenset(_users(admin)),
+        frozenset((item.restype, item.name, item.principal) for item in bindings if item.host == "*"),
+    )
+
+
+def _users(admin: kafka.AdminClient) -> set[str]:
+    """Users that can log in by SCRAM."""
+    described = admin.describe_user_scram_credentials().result(_SECONDS)
+    return {name for name, user in described.items() if user.scram_credential_infos}
+
+
+def _missing(cell_id: str, seen: _Brokers) -> list[str]:
+    topics = [names.topic(cell_id, name) for name in names.TOPICS]
+    missing = [f"topic {topic}" for topic in topics if topic not in seen.topics]
+    user = names.kafka_user(cell_id)
+    if user not in seen.users:
+        missing.append(f"user {user}")
+    missing += [
+        f"ACL on {kind.name.lower()}s {cell_id}."
+        for kind in _KINDS
+        if (kind, f"{cell_id}.", f"User:{user}") not in seen.allowed
+    ]
+    return missing
 
 
 def _settle(futures: dict[Any, Any], ignore: str = "") -> None:

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Sequence
 
+import grpc
 from voicehelper_core import faults, names
+from voicehelper_core.milvus import NO_COLLECTION, Column, Index, MilvusClient, MilvusError
 
 from voicehelper_operator.settings import OperatorSettings
 from voicehelper_operator.slices.interface import CellRef, TenantRef
 
 DIMENSION = 384
 MAX_PARTITIONS = 1024
+COLUMNS = (
+    Column("id", "Int64", primary=True),
+    Column("chunk_id", "VarChar", 64),
+    Column("document_id", "VarChar", 64),
+    Column("tenant_id", "VarChar", 64),
+    Column("content", "VarChar", 65_535),
+    Column("embedding", "FloatVector", DIMENSION),
+    Column("created_at", "Int64"),
+)
+# FLAT is exact, and the quickest below 20,000 vectors a tenant on the embedded edition (measured).
+INDEX = Index("embedding", index_type="FLAT", metric_type="IP")
 _SECONDS = 20
 
 
@@ -23,87 +36,83 @@ class MilvusSlice:
 
     def __init__(self, settings: OperatorSettings) -> None:
         self._uri = settings.milvus_uri
-        self._connected: Any = None
-        self._lock = asyncio.Lock()
+        self._connected: MilvusClient | None = None
+        self._making = asyncio.Lock()  # what counts partitions and then makes one must not be overtaken
 
-    async def _call(self, work: Any, *arguments: Any) -> Any:
-        """In a thread, one at a time; a lost connection is made anew next time."""
-        async with self._lock:
-            try:
-                return await asyncio.to_thread(work, *arguments)
-            except Exception:
-                self._connected = None
-                raise
-
-    def _client(self) -> Any:
-        from pymilvus import MilvusClient
-
+    @property
+    def _client(self) -> MilvusClient:
         if self._connected is None:
-            self._connected = MilvusClient(uri=self._uri, timeout=_SECONDS)
+            self._connected = MilvusClient(self._uri, timeout=_SECONDS)
         return self._connected
 
+    async def close(self) -> None:
+        """Disconnect."""
+        if self._connected is not None:
+            await self._connected.close()
+
     async def observe(self, cell: CellRef) -> list[str]:
-        exists = await self._call(lambda: self._client().has_collection(names.collection(cell.cell_id)))
-        return [] if exists else [f"collection {names.collection(cell.cell_id)}"]
+        collection = names.collection(cell.cell_id)
+        try:
+            indexed = await self._client.has_index(collection, INDEX.field)
+        except MilvusError as error:
+            if error.code != NO_COLLECTION:
+                raise
+            return [f"collection {collection}"]
+        return [] if indexed else [f"index of {collection}"]
 
     async def ensure(self, cell: CellRef) -> list[str]:
         missing = await self.observe(cell)
         if missing:
+            collection = names.collection(cell.cell_id)
             await faults.point("operator.milvus.before")
-            await self._call(self._create, names.collection(cell.cell_id))
-            await faults.point("operator.milvus.after")
+            if not await self._client.has_collection(collection):
+                await self._client.create_collection(collection, COLUMNS)
+            await self._client.create_index(collection, INDEX)
+            await self._client.load_collection(collection)
+            await faults.point("operator.milvus.effect")
         return missing
-
-    def _create(self, collection: str) -> None:
-        from pymilvus import DataType
-
-        client = self._client()
-        schema = client.create_schema(auto_id=True, enable_dynamic_field=False)
-        schema.add_field("id", DataType.INT64, is_primary=True)
-        for name in ("chunk_id", "document_id", "tenant_id"):
-            schema.add_field(name, DataType.VARCHAR, max_length=64)
-        schema.add_field("content", DataType.VARCHAR, max_length=65_535)
-        schema.add_field("embedding", DataType.FLOAT_VECTOR, dim=DIMENSION)
-        schema.add_field("created_at", DataType.INT64)
-        index = client.prepare_index_params()
-        # FLAT is exact, and the quickest below 20,000 vectors a tenant on the embedded edition (measured).
-        index.add_index("embedding", index_type="FLAT", metric_type="IP")
-        client.create_collection(collection, schema=schema, index_params=index, consistency_level="Strong")
 
     async def verify(self, cell: CellRef) -> str | None:
         missing = await self.observe(cell)
         return f"{missing[0]} is missing" if missing else None
 
+    async def let_migrate(self, cell: CellRef, *, allowed: bool) -> None:
+        """There is nothing to migrate."""
+
     async def archive(self, cell: CellRef) -> None:
         """The collection stays; nothing can be marked or locked here."""
 
     async def remove(self, cell: CellRef) -> None:
-        await self._call(self._drop, names.collection(cell.cell_id))
-
-    def _drop(self, collection: str) -> None:
-        if self._client().has_collection(collection):
-            self._client().drop_collection(collection)
+        collection = names.collection(cell.cell_id)
+        if await self._client.has_collection(collection):
+            await self._client.drop_collection(collection)
 
     async def ensure_tenant(self, cell: CellRef, tenant: TenantRef) -> list[str]:
         collection, partition = names.collection(cell.cell_id), names.partition(tenant.tenant_id)
-        if await self._call(lambda: self._client().has_partition(collection, partition)):
+        if await self._client.has_partition(collection, partition):
             return []
-        count = await self._call(lambda: len(self._client().list_partitions(collection)))
-        if count >= MAX_PARTITIONS:
-            raise RuntimeError(f"{collection} has {count} partitions, the most that Milvus allows")
-        await self._call(lambda: self._client().create_partition(collection, partition))
+        async with self._making:
+            count = len(await self._client.list_partitions(collection))
+            if count >= MAX_PARTITIONS:
+                raise RuntimeError(f"{collection} has {count} partitions, the most that Milvus allows")
+            await faults.point("operator.partition.before")
+            await self._client.create_partition(collection, partition)
+            await faults.point("operator.partition.effect")
         return [f"partition {partition}"]
 
-    async def remove_tenant(self, cell: CellRef, tenant_id: str, *, data: bool) -> None:
-        if data:
-            await self._call(self._drop_partition, names.collection(cell.cell_id), names.partition(tenant_id))
+    async def lacking(self, cell: CellRef, tenants: Sequence[TenantRef]) -> set[str]:
+        there = set(await self._client.list_partitions(names.collection(cell.cell_id)))
+        return {tenant.tenant_id for tenant in tenants if names.partition(tenant.tenant_id) not in there}
 
-    def _drop_partition(self, collection: str, partition: str) -> None:
-        client = self._client()
-        if client.has_collection(collection) and client.has_partition(collection, partition):
+    async def remove_tenant(self, cell: CellRef, tenant_id: str, *, data: bool) -> None:
+        if not data:
+            return
+        collection, partition = names.collection(cell.cell_id), names.partition(tenant_id)
+        client = self._client
+        if await client.has_collection(collection) and await client.has_partition(collection, partition):
             try:
-                client.release_partitions(collection, [partition])  # a server drops released partitions only
-            except Exception as error:
-                if "UNIMPLEMENTED" not in str(error):  # the embedded edition knows no release, and needs none
+                await client.release_partitions(collection, [partition])  # a server drops released partitions only
+            except MilvusError as error:
+                if error.grpc_code is not grpc.StatusCode.UNIMPLEMENTED:  # the embedded edition needs no release
                     raise
-            client.drop_partition(collection, partition)
+            await client.drop_partition(collection, partition)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
-from voicehelper_core import names
+from voicehelper_core import faults, names
 
 from voicehelper_operator.settings import OperatorSettings
 from voicehelper_operator.slices.interface import CellRef, TenantRef
@@ -31,12 +32,17 @@ class ObjectsSlice:
     async def ensure(self, cell: CellRef) -> list[str]:
         missing = await self.observe(cell)
         if missing:
+            await faults.point("operator.objects.before")
             await asyncio.to_thread(lambda: self._folder(cell).mkdir(mode=0o2770, parents=True, exist_ok=True))
+            await faults.point("operator.objects.effect")
         return missing
 
     async def verify(self, cell: CellRef) -> str | None:
         missing = await self.observe(cell)
         return f"{missing[0]} is missing" if missing else None
+
+    async def let_migrate(self, cell: CellRef, *, allowed: bool) -> None:
+        """There is nothing to migrate."""
 
     async def archive(self, cell: CellRef) -> None:
         """The folder stays; without a workload nobody opens it."""
@@ -46,6 +52,9 @@ class ObjectsSlice:
 
     async def ensure_tenant(self, cell: CellRef, tenant: TenantRef) -> list[str]:
         return []  # a prefix is there as soon as something is written below it
+
+    async def lacking(self, cell: CellRef, tenants: Sequence[TenantRef]) -> set[str]:
+        return set()
 
     async def remove_tenant(self, cell: CellRef, tenant_id: str, *, data: bool) -> None:
         if data:

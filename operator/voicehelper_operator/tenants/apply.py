@@ -71,11 +71,12 @@ class TenantApplier:
                 **({"region": region} if region else {}),
             },
         }
+        await faults.point("operator.tenant.cell.before")
         try:
             await self.store.create(manifest)
         except errors.Conflict:
             return  # another try made it; the next look sees whose it is
-        await faults.point("operator.tenant.cell-created")
+        await faults.point("operator.tenant.cell.recorded")
 
     async def ensure(self, seen: Observation, planned: Plan, cell: Cell) -> Outcome:
         """The tenant's part of each slice, and its admin."""
@@ -121,13 +122,14 @@ class TenantApplier:
             )
         except errors.AppError as error:
             outcome.identity_problem = error.detail
-        await faults.point("operator.identity.after")
+        await faults.point("operator.identity.effect")
 
     async def leave(self, tenant: Tenant) -> dict[str, str]:
         """Nobody may come in any more; problems by store, empty when all is done.
 
         What is gone already is no obstacle, be it the cell itself.
         """
+        await faults.point("operator.tenant.leave.before")
         problems = await self._remove(tenant, data=False)
         if problems:
             return problems
@@ -138,14 +140,16 @@ class TenantApplier:
             return {"identity": error.detail}
         if tenant.spec.deletion.policy == "Delete":  # identity keeps the users of a tenant whose data is kept
             await self.secrets.delete(admin_secret(tenant.status.tenant_id))
-        await faults.point("operator.tenant.left")
+        await faults.point("operator.tenant.leave.effect")
         return {}
 
     async def end_cell(self, cell: Cell) -> dict[str, str]:
         """Ask for the deletion of the tenant's own cell."""
         try:
             if cell.metadata.deletion_timestamp is None:
+                await faults.point("operator.tenant.cell-end.before")
                 await self.store.delete(Cell, cell.metadata.name)
+                await faults.point("operator.tenant.cell-end.recorded")
         except errors.PermissionDenied as error:
             return {"cell": error.detail}
         except errors.NotFound:
@@ -155,8 +159,9 @@ class TenantApplier:
     async def remove_data(self, tenant: Tenant) -> dict[str, str]:
         """After a pause, in which what the cell was doing for the tenant comes to its end."""
         await asyncio.sleep(self.grace_seconds)
+        await faults.point("operator.tenant.data.before")
         problems = await self._remove(tenant, data=True)
-        await faults.point("operator.tenant.data-removed")
+        await faults.point("operator.tenant.data.effect")
         return problems
 
     async def _remove(self, tenant: Tenant, *, data: bool) -> dict[str, str]:
@@ -177,7 +182,9 @@ class TenantApplier:
     async def release(self, tenant: Tenant) -> None:
         """Drop the finalizer; the resource goes."""
         left = [item for item in tenant.metadata.finalizers if item != FINALIZER]
+        await faults.point("operator.tenant.release.before")
         await self.store.set_finalizers(Tenant, tenant.metadata.name, left)
+        await faults.point("operator.tenant.release.recorded")
 
 
 def _ref(cell: Cell) -> CellRef:

@@ -40,6 +40,9 @@ async def observe(store: ResourceStore, name: str) -> Observation:
         plan: TenantPlan | None = await store.get(TenantPlan, tenant.spec.plan_ref)
     except NotFound:
         plan = None
+    leaving = tenant.metadata.deletion_timestamp is not None
+    if tenant.status.tenant_id is None and not leaving:
+        return Observation(tenant, plan, [], [tenant])
     if tenant.status.cell is None:  # only placement needs to see everything
         return Observation(tenant, plan, await store.list(Cell), await store.list(Tenant))
     return Observation(tenant, plan, await _homes(store, tenant.status.cell), [tenant])

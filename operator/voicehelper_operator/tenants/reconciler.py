@@ -20,6 +20,9 @@ from voicehelper_operator.tenants.observe import Observation, observe
 from voicehelper_operator.tenants.placement import Placed
 from voicehelper_operator.tenants.plan import FINALIZER, Plan, plan
 
+ROUTE_SECONDS = 1.0
+"""How long a new route may take until it counts as failed."""
+
 
 class TenantReconciler:
     """One tenant at a time, from its name."""
@@ -41,8 +44,9 @@ class TenantReconciler:
         if "identify" in planned.steps:
             new = tenant.status.model_copy(update={"tenant_id": names.new_id()})
             version = tenant.metadata.resource_version
+            await faults.point("operator.tenant.identify.before")
             await self._applier.store.update_status(Tenant, name, new, resource_version=version)
-            await faults.point("operator.tenant.identified")
+            await faults.point("operator.tenant.identify.recorded")
             return Result(0)
         if tenant.metadata.deletion_timestamp is not None:
             return await self._delete(seen, planned)
@@ -94,7 +98,9 @@ class TenantReconciler:
             }
             new = seen.tenant.status.model_copy(update=update)
             version = seen.tenant.metadata.resource_version
+            await faults.point("operator.tenant.place.before")
             await self._applier.store.update_status(Tenant, name, new, resource_version=version)
+            await faults.point("operator.tenant.place.recorded")
         await self._events.record(seen.tenant, "Placed", f"in cell {decision.cell}: {decision.reason}")
         return Result(0)
 
@@ -122,7 +128,11 @@ class TenantReconciler:
         assert status.tenant_id
         assert status.cell_id
         try:
-            outcome.probed = await self._prober.probe(seen.tenant.metadata.name, status.tenant_id, status.cell_id)
+            # The router hears of a new route within milliseconds; waiting for it here spares a whole round.
+            patience = 0 if holds(status.conditions, "Ready") else ROUTE_SECONDS
+            outcome.probed = await self._prober.probe(
+                seen.tenant.metadata.name, status.tenant_id, status.cell_id, patience=patience
+            )
         except AppError as error:
             outcome.probed = f"identity gives no token for the probe ({error.title})"
         outcome.probe_done = True
@@ -139,7 +149,9 @@ class TenantReconciler:
         """Write the status if it says something new; the observation as it is then."""
         if new == seen.tenant.status:
             return seen
+        await faults.point("operator.tenant.status.before")
         updated = await self._applier.store.update_status(Tenant, seen.tenant.metadata.name, new)
+        await faults.point("operator.tenant.status.recorded")
         metrics.STATUS_WRITES.labels(self.kind).inc()
         await record_turn(self._events, updated, seen.tenant.status.conditions)
         return Observation(updated, seen.plan, seen.cells, seen.tenants)

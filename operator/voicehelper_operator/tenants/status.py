@@ -65,16 +65,20 @@ def _identity(outcome: Outcome) -> Judgement:
 
 
 def _routable(seen: Observation, chain: list[Judgement]) -> Judgement:
+    """A route that was made is kept while its cell has an address: a slow answer must not become nobody's answer."""
     cell = seen.cell
-    up = cell is not None and holds(cell.status.conditions, "WorkloadReady") and cell.status.endpoints.http
+    reachable = cell is not None and bool(cell.status.endpoints.http) and not cell.spec.hibernate
+    routed = reachable and holds(seen.tenant.status.conditions, "Routable")
     broken = next((item for item in chain if item.status != "True"), None)
     if broken is not None:
-        if up and broken.type in _MAY_FAIL_LATER and holds(seen.tenant.status.conditions, "Routable"):
+        if routed and broken.type in _MAY_FAIL_LATER:
             return yes("Routable", "RouteKept", f"{broken.type} does not hold any more; what runs goes on")
         return no("Routable", broken.reason, broken.message)
-    if not up:
-        return no("Routable", "CellNotUp", "the cell's workload does not answer yet")
-    return yes("Routable", "RouteToCell")
+    if cell is not None and reachable and holds(cell.status.conditions, "WorkloadReady"):
+        return yes("Routable", "RouteToCell")
+    if routed:
+        return yes("Routable", "RouteKept", "the cell's workload does not answer now; it is reached as soon as it does")
+    return no("Routable", "CellNotUp", "the cell's workload does not answer yet")
 
 
 def _ready(chain: list[Judgement], outcome: Outcome, *, suspended: bool) -> Judgement:

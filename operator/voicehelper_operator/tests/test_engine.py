@@ -190,7 +190,7 @@ async def test_the_back_off_starts_anew_when_something_came_nearer():
 async def test_a_tenant_whose_cell_came_up_is_probed_without_the_back_off_of_its_wait(monkeypatch):
     world, answers = World(), ["the router answers 503", None]
 
-    async def probe(name, tenant_id, cell_id):
+    async def probe(name, tenant_id, cell_id, *, patience: float = 0):
         return answers.pop(0) if answers else None
 
     monkeypatch.setattr(world, "probe", probe)

@@ -25,27 +25,10 @@ def until(check: Callable[[], Any], seconds: float = 60) -> Any:
     return found
 
 
-def secrets(platform: Any) -> dict[str, str]:
-    return json.loads((platform.home / "secrets" / "platform.json").read_text())
-
-
-def admin_dsn(platform: Any) -> str:
-    password = secrets(platform)["postgres_password"]
-    return f"postgresql://postgres:{password}@127.0.0.1:{platform.ports['postgres']}/voicehelper"
-
-
 def kafka(platform: Any) -> Any:
     from confluent_kafka.admin import AdminClient
 
-    return AdminClient(
-        {
-            "bootstrap.servers": f"127.0.0.1:{platform.ports['kafka']}",
-            "security.protocol": "SASL_PLAINTEXT",
-            "sasl.mechanisms": "SCRAM-SHA-256",
-            "sasl.username": "admin",
-            "sasl.password": secrets(platform)["kafka_admin_password"],
-        }
-    )
+    return AdminClient(platform.kafka_admin)
 
 
 def events(platform: Any, kind: str, name: str) -> str:
@@ -74,7 +57,7 @@ async def test_a_dropped_topic_and_a_revoked_role_come_back_with_an_event(platfo
     broker = kafka(platform)  # its futures end with it
     broker.delete_topics([topic])[topic].result(30)
     login, worker = names.login_role(cell_id), names.service_role(cell_id, "conversation")
-    connection = await asyncpg.connect(admin_dsn(platform))
+    connection = await asyncpg.connect(platform.postgres_dsn)
     try:
         await connection.execute(f"REVOKE {worker} FROM {login}")
         until(lambda: topic in broker.list_topics(timeout=10).topics)
@@ -115,7 +98,7 @@ async def test_deletion_by_policy_leaves_nothing_and_the_name_starts_anew(platfo
     platform.cli("delete", "tenant", "umbrella")
     platform.cli("wait", "tenant/umbrella", "--for", "delete", "--timeout", "60s")
     platform.cli("wait", "cell/umbrella", "--for", "delete", "--timeout", "60s")
-    connection = await asyncpg.connect(admin_dsn(platform))
+    connection = await asyncpg.connect(platform.postgres_dsn)
     try:
         for query in (
             f"SELECT 1 FROM pg_namespace WHERE nspname LIKE '{cell_id}%'",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -91,22 +91,22 @@ class MemoryStore:
         current = await self.get(kind, name)
         metadata = current.metadata.model_copy(update={"finalizers": finalizers})
         self._put(current.model_copy(update={"metadata": metadata}))
-        self._collect(kind.kind_name, name)
+        await self._collect(kind.kind_name, name)
 
     async def delete(self, kind: Any, name: str) -> None:
         current = await self.get(kind, name)
         if current.metadata.deletion_timestamp is None:
             metadata = current.metadata.model_copy(update={"deletion_timestamp": NOW})
             self._put(current.model_copy(update={"metadata": metadata}))
-        for (other, dependant), item in list(self.objects.items()):
-            if any(owner.uid == current.metadata.uid for owner in item.metadata.owner_references):
-                await self.delete(KINDS[other], dependant)
-        self._collect(kind.kind_name, name)
+        await self._collect(kind.kind_name, name)
 
-    def _collect(self, kind: str, name: str) -> None:
+    async def _collect(self, kind: str, name: str) -> None:
         item = self.objects.get((kind, name))
         if item and item.metadata.deletion_timestamp and not item.metadata.finalizers:
             del self.objects[kind, name]
+            for (other, dependant), owned in list(self.objects.items()):
+                if any(owner.uid == item.metadata.uid for owner in owned.metadata.owner_references):
+                    await self.delete(KINDS[other], dependant)
 
 
 class MemorySecrets:
@@ -136,6 +136,10 @@ class MemoryEvents:
 
     async def events(self, kind: str, name: str) -> list[Any]:
         return []
+
+
+def _told(tenant: TenantRef) -> str:
+    return json.dumps([tenant.name, tenant.suspended, dict(tenant.limits)], sort_keys=True)
 
 
 @dataclass
@@ -179,13 +183,16 @@ class MemorySlice:
         self.data = {key for key in self.data if key[0] != cell.cell_id}
         self._check("remove.after")
 
+    async def let_migrate(self, cell: CellRef, *, allowed: bool) -> None:
+        self._check("let_migrate")
+
     async def archive(self, cell: CellRef) -> None:
         self.archived.add(cell.cell_id)
 
     async def ensure_tenant(self, cell: CellRef, tenant: TenantRef) -> list[str]:
         self._check("ensure_tenant.before")
         key = (cell.cell_id, tenant.tenant_id)
-        told = json.dumps([tenant.name, tenant.suspended, dict(tenant.limits)], sort_keys=True)
+        told = _told(tenant)
         if self.tenants.get(key) == told:
             return []
         made = [] if key in self.tenants else [f"{self.store} of the tenant"]
@@ -194,6 +201,11 @@ class MemorySlice:
         self.writes += 1
         self._check("ensure_tenant.after")
         return made
+
+    async def lacking(self, cell: CellRef, tenants: Sequence[TenantRef]) -> set[str]:
+        if self.broken:
+            raise RuntimeError(self.broken)
+        return {item.tenant_id for item in tenants if self.tenants.get((cell.cell_id, item.tenant_id)) != _told(item)}
 
     async def remove_tenant(self, cell: CellRef, tenant_id: str, *, data: bool) -> None:
         self._check("remove_tenant.before")
@@ -290,10 +302,10 @@ class World:
         tenants = TenantApplier(self.store, self.secrets, self.slices, self.identity, 0)
         self.tenants = TenantReconciler(tenants, self.events, self, "http://router")
 
-    async def probe(self, name: str, tenant_id: str, cell_id: str) -> str | None:
+    async def probe(self, name: str, tenant_id: str, cell_id: str, *, patience: float = 0) -> str | None:
         """The routed probe: the cell runs and knows the tenant."""
         known = (cell_id, tenant_id) in self.slices[0].tenants
-        return None if cell_id in self.runtime.running and known else "nobody answered"
+        return None if cell_id in self.runtime.running and self.runtime.ready and known else "nobody answered"
 
     async def pass_once(self) -> None:
         """Every object once, in the order of the queue after a resync."""

@@ -1,6 +1,7 @@
 """Postgres: schemas, roles, the list of placed tenants, and the publication.
 
-``facts.py`` says what must be true for a cell and how each fact is made true; ``slice.py`` checks and makes them;
+``facts.py`` says what must be true for a cell and how each fact is made true, ``guards.py`` what keeps others out;
+``slice.py`` checks and makes both;
 ``publication.py`` keeps the publication's list of tables; ``tenants.py`` keeps the list of placed tenants.
 """
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from voicehelper_core import names
 
+MIGRATION_MINUTES = 10
+"""A migration has to be done by then; it is cut off much earlier."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fact:
@@ -18,11 +21,15 @@ class Fact:
     password: str | None = None
 
 
+_POWERLESS = "NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
+_IS_POWERLESS = "NOT (rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls)"
+
+
 def _group(role: str) -> Fact:
     return Fact(
         f"role {role}",
-        f"SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}' AND NOT rolcanlogin AND NOT rolsuper)",
-        (_create(role), f"ALTER ROLE {role} NOLOGIN NOSUPERUSER"),
+        f"SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}' AND NOT rolcanlogin AND {_IS_POWERLESS})",
+        (_create(role), f"ALTER ROLE {role} NOLOGIN {_POWERLESS}"),
     )
 
 
@@ -34,14 +41,32 @@ def _create(role: str) -> str:
 
 
 def _login(role: str, connections: int, password: str) -> Fact:
-    options = f"LOGIN NOINHERIT NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS CONNECTION LIMIT {connections}"
+    options = f"LOGIN NOINHERIT {_POWERLESS} CONNECTION LIMIT {connections}"
     return Fact(
         f"role {role}",
         "SELECT EXISTS (SELECT FROM pg_roles WHERE"
-        f" rolname = '{role}' AND rolcanlogin AND NOT rolinherit AND NOT rolsuper AND NOT rolcreaterole"
-        f" AND NOT rolbypassrls AND rolconnlimit = {connections})",
+        f" rolname = '{role}' AND rolcanlogin AND NOT rolinherit AND {_IS_POWERLESS} AND rolconnlimit = {connections})",
         (_create(role), f"ALTER ROLE {role} {options} PASSWORD {{password}}"),
         password,
+    )
+
+
+def expire(role: str, minutes: int | None) -> str:
+    """Let the role log in for so long from now on, or not any more."""
+    until = "'1970-01-01'" if minutes is None else f"now() + interval '{minutes} minutes'"
+    return (
+        f"DO $$ BEGIN EXECUTE format('ALTER ROLE {role} VALID UNTIL %L',"
+        f" to_char(({until})::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || '+00'); END $$"
+    )
+
+
+def _expiring(role: str) -> Fact:
+    """Its password is worth nothing outside of a migration."""
+    return Fact(
+        f"end of the login of {role}",
+        "SELECT EXISTS (SELECT FROM pg_roles WHERE"
+        f" rolname = '{role}' AND rolvaliduntil < now() + interval '{MIGRATION_MINUTES} minutes')",
+        (expire(role, None),),
     )
 
 
@@ -94,8 +119,13 @@ def _readable(schema: str, owner: str, reader: str) -> Fact:
     )
 
 
+def placement_readers(cell_id: str) -> list[str]:
+    """The workload, which admits by the list, and its services, whose outboxes take events of listed tenants only."""
+    return [names.login_role(cell_id), *(names.service_role(cell_id, service) for service in names.SERVICES)]
+
+
 def _placement(cell_id: str) -> Iterator[Fact]:
-    schema, login = names.placement_schema(cell_id), names.login_role(cell_id)
+    schema = names.placement_schema(cell_id)
     table, function = f"{schema}.tenants", f"{schema}.changed"
     yield Fact(
         f"table {table}",
@@ -117,12 +147,13 @@ def _placement(cell_id: str) -> Iterator[Fact]:
             f" FOR EACH STATEMENT EXECUTE FUNCTION {function}()",
         ),
     )
-    yield _usage(login, schema)
-    yield Fact(
-        f"right of {login} to read {table}",
-        f"SELECT has_table_privilege('{login}', '{table}', 'SELECT')",
-        (f"GRANT SELECT ON {table} TO {login}",),
-    )
+    for role in placement_readers(cell_id):
+        yield _usage(role, schema)
+        yield Fact(
+            f"right of {role} to read {table}",
+            f"SELECT has_table_privilege('{role}', '{table}', 'SELECT')",
+            (f"GRANT SELECT ON {table} TO {role}",),
+        )
 
 
 def facts(cell_id: str, *, connections: int, database: str, reader: str) -> Iterator[Fact]:
@@ -131,6 +162,7 @@ def facts(cell_id: str, *, connections: int, database: str, reader: str) -> Iter
     # The cell's pools, its listener for placements, and room for the probes of a restart that overlaps.
     yield _login(login, connections + 5, "postgres_password")
     yield _login(migrator, 4, "migrator_password")
+    yield _expiring(migrator)
     for role in (login, migrator):
         yield _connect(role, database)
     for service in names.SERVICES:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncpg
-from voicehelper_core import names
+from voicehelper_core import faults, names
 
 TABLES: dict[str, tuple[str, ...]] = {
     "conversation": ("conversations", "messages", "outbox"),
     "knowledge": ("documents", "chunks", "outbox"),
 }
-CONTENTS = ("content", "citations", "text", "title", "error", "events")
-"""Columns that never leave Postgres as rows."""
 
 
 async def lock(connection: asyncpg.Connection) -> None:
@@ -29,7 +27,7 @@ async def _wanted(connection: asyncpg.Connection, cell_id: str) -> dict[tuple[st
     )
     found = {(row["nspname"], row["relname"]): row["columns"] for row in rows}
     return {
-        key: tuple(found[key]) if key[1] == "outbox" else tuple(c for c in found[key] if c not in CONTENTS)
+        key: tuple(found[key]) if key[1] == "outbox" else tuple(c for c in found[key] if c not in names.CONTENT_COLUMNS)
         for key in listed
         if key in found
     }
@@ -60,6 +58,7 @@ async def ensure(connection: asyncpg.Connection, name: str, cell_id: str) -> lis
     """Put every table of the cell in with its columns; contents stay out, the outbox goes whole."""
     if not await _differences(connection, name, cell_id):
         return []
+    await faults.point("operator.publication.before")
     made = []
     async with connection.transaction():
         await lock(connection)
@@ -71,4 +70,5 @@ async def ensure(connection: asyncpg.Connection, name: str, cell_id: str) -> lis
             columns = "" if table == "outbox" else f" ({listed})"
             await connection.execute(f"ALTER PUBLICATION {name} ADD TABLE {schema}.{table}{columns}")
             made.append(f"publication of {schema}.{table}")
+    await faults.point("operator.publication.effect")
     return made

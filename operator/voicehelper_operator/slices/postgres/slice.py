@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import asyncpg
 from voicehelper_core import faults, names
+from voicehelper_core.errors import Unavailable
 
 from voicehelper_operator.settings import OperatorSettings
 from voicehelper_operator.slices.credentials import CellCredentials
 from voicehelper_operator.slices.interface import CellRef, TenantRef
-from voicehelper_operator.slices.postgres import publication, tenants
-from voicehelper_operator.slices.postgres.facts import Fact, facts, roles, schemas
+from voicehelper_operator.slices.postgres import publication
+from voicehelper_operator.slices.postgres import tenants as placed
+from voicehelper_operator.slices.postgres.facts import MIGRATION_MINUTES, Fact, expire, facts, roles, schemas
+from voicehelper_operator.slices.postgres.guards import guards
+from voicehelper_operator.slices.postgres.stream import Stream
 
 _MISSING = (asyncpg.UndefinedObjectError, asyncpg.InvalidSchemaNameError, asyncpg.UndefinedTableError)
 
@@ -26,6 +30,12 @@ class PostgresSlice:
     def __init__(self, settings: OperatorSettings, credentials: CellCredentials) -> None:
         self._settings, self._credentials = settings, credentials
         self._pool: asyncpg.Pool | None = None
+        self._stream = Stream(settings.replication_slot, settings.outbox_hours)
+
+    @property
+    def stream_trouble(self) -> tuple[str, str] | None:
+        """Why change data capture does not follow the log now, as of the last look."""
+        return self._stream.trouble
 
     async def close(self) -> None:
         """Close the connections."""
@@ -42,14 +52,14 @@ class PostgresSlice:
             yield connection
 
     def _facts(self, cell: CellRef) -> list[Fact]:
-        return list(
-            facts(
-                cell.cell_id,
-                connections=cell.postgres_connections,
-                database=self._settings.postgres_database,
-                reader=self._settings.debezium_role,
-            )
+        reader = self._settings.debezium_role
+        made = facts(
+            cell.cell_id,
+            connections=cell.postgres_connections,
+            database=self._settings.postgres_database,
+            reader=reader,
         )
+        return [*made, *guards(cell.cell_id, reader)]
 
     async def observe(self, cell: CellRef) -> list[str]:
         missing = []
@@ -63,17 +73,19 @@ class PostgresSlice:
     async def ensure(self, cell: CellRef) -> list[str]:
         made = []
         async with self._connection() as connection:
-            for fact in self._facts(cell):
+            wanted = self._facts(cell)
+            for fact in () if await _all_hold(connection, wanted) else wanted:
                 if await _holds(connection, fact):
                     continue
                 await faults.point("operator.postgres.before")
                 async with connection.transaction():
                     for statement in fact.fix:
                         await connection.execute(await self._filled(connection, statement, fact, cell))
-                await faults.point("operator.postgres.after")
+                await faults.point("operator.postgres.effect")
                 made.append(fact.what)
             made += await publication.ensure(connection, self._settings.publication, cell.cell_id)
-            await self._purge(connection, cell.cell_id)
+            await self._stream.look(connection)
+            await self._stream.purge(connection, cell.cell_id)
         return made
 
     async def _filled(self, connection: asyncpg.Connection, statement: str, fact: Fact, cell: CellRef) -> str:
@@ -82,16 +94,6 @@ class PostgresSlice:
         password = (await self._credentials.of(cell.cell_id))[fact.password]
         quoted: str = await connection.fetchval("SELECT quote_literal($1::text)", password)
         return statement.replace("{password}", quoted)
-
-    async def _purge(self, connection: asyncpg.Connection, cell_id: str) -> None:
-        """Old outbox rows; Debezium has read them from the log long ago, or reads them there still."""
-        for service in names.SERVICES:
-            table = f"{names.schema(cell_id, service)}.outbox"
-            if await connection.fetchval("SELECT to_regclass($1)", table):
-                await connection.execute(
-                    f"DELETE FROM {table} WHERE created_at < now() - $1 * interval '1 hour'",
-                    self._settings.outbox_hours,
-                )
 
     async def verify(self, cell: CellRef) -> str | None:
         password = (await self._credentials.of(cell.cell_id))["postgres_password"]
@@ -125,6 +127,10 @@ class PostgresSlice:
                     statement = await self._filled(connection, fact.fix[-1], fact, cell)
                     await connection.execute(statement)
 
+    async def let_migrate(self, cell: CellRef, *, allowed: bool) -> None:
+        async with self._connection() as connection:
+            await connection.execute(expire(names.migrator_role(cell.cell_id), MIGRATION_MINUTES if allowed else None))
+
     async def archive(self, cell: CellRef) -> None:
         async with self._connection() as connection:
             for role in (names.login_role(cell.cell_id), names.migrator_role(cell.cell_id)):
@@ -148,14 +154,28 @@ class PostgresSlice:
                     if await _role(connection, role):
                         await connection.execute(f"DROP OWNED BY {role}")
                         await connection.execute(f"DROP ROLE {role}")
+            if not await self._stream.passed(connection, cell.cell_id):
+                raise Unavailable("the cell's last events are still on their way to Kafka")
 
     async def ensure_tenant(self, cell: CellRef, tenant: TenantRef) -> list[str]:
         async with self._connection() as connection:
-            return await tenants.ensure(connection, cell.cell_id, tenant)
+            return await placed.ensure(connection, cell.cell_id, tenant)
+
+    async def lacking(self, cell: CellRef, tenants: Sequence[TenantRef]) -> set[str]:
+        async with self._connection() as connection:
+            return await placed.lacking(connection, cell.cell_id, tenants)
 
     async def remove_tenant(self, cell: CellRef, tenant_id: str, *, data: bool) -> None:
         async with self._connection() as connection:
-            await tenants.remove(connection, cell.cell_id, tenant_id, data=data)
+            await placed.remove(connection, cell.cell_id, tenant_id, data=data)
+
+
+async def _all_hold(connection: asyncpg.Connection, wanted: list[Fact]) -> bool:
+    """In one question, since nearly always nothing is missing; False also where one of them cannot be asked yet."""
+    try:
+        return bool(await connection.fetchval("SELECT " + " AND ".join(f"({fact.check})" for fact in wanted)))
+    except _MISSING:
+        return False
 
 
 async def _holds(connection: asyncpg.Connection, fact: Fact) -> bool:

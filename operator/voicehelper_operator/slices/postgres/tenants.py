@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import asyncpg
 from voicehelper_core import faults, names
@@ -31,8 +32,21 @@ async def ensure(connection: asyncpg.Connection, cell_id: str, tenant: TenantRef
         tenant.suspended,
         limits,
     )
-    await faults.point("operator.placement.after")
+    await faults.point("operator.placement.effect")
     return ["entry in the cell's list of tenants"] if row is None else []
+
+
+async def lacking(connection: asyncpg.Connection, cell_id: str, tenants: Sequence[TenantRef]) -> set[str]:
+    """Ids of those whose row is missing or says something else."""
+    rows = await connection.fetch(
+        f"SELECT tenant_id, name, suspended, limits FROM {names.placement_schema(cell_id)}.tenants"
+    )
+    there = {row["tenant_id"]: (row["name"], row["suspended"], json.loads(row["limits"])) for row in rows}
+    return {
+        tenant.tenant_id
+        for tenant in tenants
+        if there.get(tenant.tenant_id) != (tenant.name, tenant.suspended, json.loads(json.dumps(dict(tenant.limits))))
+    }
 
 
 async def remove(connection: asyncpg.Connection, cell_id: str, tenant_id: str, *, data: bool) -> None:
