@@ -43,7 +43,7 @@ async def serve(settings: RouterSettings) -> None:
     keys.restore()
     pool: Any = await connect(settings.postgres_dsn)
 
-    server, _ = create_server(DeltaServicer(cache), settings.xds_host, settings.xds_port)
+    server, _ = create_server(DeltaServicer(cache), settings.xds_host, settings.xds_port, settings.xds_socket)
     await server.start()
     http = serve_http(web.create(settings.service_version, cache, keys), settings.http_host, settings.http_port)
     serving = asyncio.create_task(http.serve(), name="http")

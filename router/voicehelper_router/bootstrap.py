@@ -7,10 +7,11 @@ does not know the tenants would answer 404 for all of them).
 from __future__ import annotations
 
 import ipaddress
+from pathlib import Path
 from typing import Any
 
 from voicehelper_router import types
-from voicehelper_router.filters import access, agreement, identity_headers, jwt, problems, tracing
+from voicehelper_router.filters import access, agreement, identity_headers, jwt, problems, public_scope, tracing
 from voicehelper_router.settings import BootstrapSettings
 from voicehelper_router.xds.clusters import CONNECT_TIMEOUT, IDENTITY, defaults
 
@@ -31,6 +32,11 @@ _ADMIN_PATHS = (
 def address(host: str, port: int) -> dict[str, Any]:
     """A socket address."""
     return {"socket_address": {"address": host, "port_value": port}}
+
+
+def pipe(path: Path, **more: Any) -> dict[str, Any]:
+    """The address of a Unix socket."""
+    return {"pipe": {"path": str(path), **more}}
 
 
 def _static(name: str, host: str, port: int, **extra: Any) -> dict[str, Any]:
@@ -70,6 +76,15 @@ def _http2(name: str, host: str, port: int | None) -> dict[str, Any]:
     return cluster
 
 
+def _xds(settings: BootstrapSettings) -> dict[str, Any]:
+    cluster = _http2(XDS_CLUSTER, settings.xds_host, settings.xds_port)
+    if settings.xds_socket:
+        cluster["load_assignment"]["endpoints"] = [
+            {"lb_endpoints": [{"endpoint": {"address": pipe(settings.xds_socket)}}]}
+        ]
+    return cluster
+
+
 def _connection_manager(settings: BootstrapSettings) -> dict[str, Any]:
     return {
         "@type": types.CONNECTION_MANAGER,
@@ -102,14 +117,14 @@ def _connection_manager(settings: BootstrapSettings) -> dict[str, Any]:
         "preserve_external_request_id": True,
         "always_set_request_id_in_response": True,
         "request_id_extension": {
-            # The id stays as it is: it is no place for a sampling decision.
+            # The id stays as it is: a decision about sampling is not written into it.
             "typed_config": {
                 "@type": types.REQUEST_ID,
                 "pack_trace_reason": False,
-                "use_request_id_for_trace_sampling": False,
+                "use_request_id_for_trace_sampling": True,
             }
         },
-        "tracing": tracing.render(),
+        "tracing": tracing.render(collected=settings.otlp_port is not None),
         "access_log": access.render(),
         "local_reply_config": problems.render(),
         "scoped_routes": {
@@ -121,6 +136,7 @@ def _connection_manager(settings: BootstrapSettings) -> dict[str, Any]:
             "scoped_rds": {"scoped_rds_config_source": _ADS},
         },
         "http_filters": [
+            public_scope.render(),
             jwt.render(settings.jwks_cache_seconds),
             agreement.render(),
             {
@@ -152,7 +168,9 @@ def render(settings: BootstrapSettings) -> dict[str, Any]:
     return {
         "node": {"id": settings.node_id, "cluster": "voicehelper"},
         "admin": {
-            "address": address(settings.admin_host, settings.admin_port),
+            "address": pipe(settings.admin_socket, mode=0o600)
+            if settings.admin_socket
+            else address(settings.admin_host, settings.admin_port),
             # Reading only: whoever reaches the port must not be able to stop or change the router.
             "allow_paths": [{"exact": path} for path in _ADMIN_PATHS] + [{"prefix": "/stats?"}],
         },
@@ -168,7 +186,7 @@ def render(settings: BootstrapSettings) -> dict[str, Any]:
         "static_resources": {
             "listeners": [_listener(settings)],
             "clusters": [
-                _http2(XDS_CLUSTER, settings.xds_host, settings.xds_port),
+                _xds(settings),
                 _http2(tracing.COLLECTOR_CLUSTER, settings.otlp_host, settings.otlp_port),
                 _static(jwt.JWKS_CLUSTER, settings.jwks_host, settings.jwks_port),
                 _static(IDENTITY, settings.identity_host, settings.identity_port, **defaults()),

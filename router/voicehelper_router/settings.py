@@ -17,6 +17,8 @@ class RouterSettings(BaseAppSettings):
     """Address of the xDS server."""
     xds_port: int = 18000
     """Port of the xDS server."""
+    xds_socket: Path | None = None
+    """Unix socket of the xDS server instead of a port: on one machine, only whoever may enter its folder gets in."""
     http_host: str = "127.0.0.1"
     """Address of health, metrics and the copy of the public keys."""
     http_port: int = 8080
@@ -46,12 +48,16 @@ class BootstrapSettings(BaseModel):
     """Port that clients connect to."""
     admin_host: str = "127.0.0.1"
     """Address of Envoy's own statistics; never anything but loopback."""
-    admin_port: int
+    admin_port: int = 0
     """Port of Envoy's own statistics."""
+    admin_socket: Path | None = None
+    """Unix socket (mode 0600) of them instead of a port: they name every tenant."""
     xds_host: str = "127.0.0.1"
     """Address of the control plane's xDS server."""
-    xds_port: int
+    xds_port: int = 0
     """Port of the control plane's xDS server."""
+    xds_socket: Path | None = None
+    """Unix socket of it instead of a port."""
     jwks_host: str = "127.0.0.1"
     """Address of the control plane's copy of the public keys."""
     jwks_port: int

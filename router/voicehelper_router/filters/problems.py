@@ -22,7 +22,6 @@ CONTRADICTION = (
     "was issued for"
 )
 NO_TENANT = "there is no such tenant: it was removed, or its name is misspelt in X-Tenant-ID"
-NO_LOGIN = "tenant, e-mail or password is wrong"
 _UPSTREAM = "the service behind the router did not answer: try again in a moment"
 
 
@@ -55,12 +54,6 @@ def _cause(prefix: str) -> dict[str, Any]:
     return {"extension_filter": {"name": "envoy.access_loggers.extension_filters.cel", "typed_config": config}}
 
 
-def _login_path() -> dict[str, Any]:
-    choices = "|".join(path.replace("/", r"\/") for path in paths.LOGINS)
-    matcher = {"safe_regex": {"regex": rf"^({choices})(\?.*)?$"}}
-    return {"header_filter": {"header": {"name": ":path", "string_match": matcher}}}
-
-
 def _mapper(
     matches: dict[str, Any], kind: type[errors.AppError], detail: str, *, retry: bool = False, status: int | None = None
 ) -> dict[str, Any]:
@@ -88,8 +81,6 @@ def render() -> dict[str, Any]:
             ),
             _mapper(_all(_status(403), _cause("rbac_access_denied")), errors.PermissionDenied, CONTRADICTION),
             _mapper(_all(_status(403), direct), errors.PermissionDenied, _BODY),
-            # A login must not tell which tenants there are.
-            _mapper(_all(no_route, _login_path()), errors.Unauthenticated, NO_LOGIN, status=401),
             _mapper(_all(_status(404), no_route), errors.NotFound, NO_TENANT),
             _mapper(_all(_status(404), direct), errors.NotFound, _BODY),
             _mapper(_all(_status(503), direct), errors.Unavailable, _BODY, retry=True),
@@ -98,6 +89,13 @@ def render() -> dict[str, Any]:
             _mapper(_status(504), errors.DeadlineExceeded, "the service behind the router took too long"),
             _mapper(_status(413), errors.TooLarge, "the request is too large"),
             _mapper(_status(408), errors.InvalidArgument, "the request did not arrive in time"),
+            # Envoy says 501 for a transfer coding that it does not know; that is a fault of the request.
+            _mapper(
+                _status(501),
+                errors.InvalidArgument,
+                "this Transfer-Encoding is not supported: send 'chunked', or a Content-Length",
+                status=400,
+            ),
             _mapper(_status(431), errors.InvalidArgument, "the request's headers are too large"),
             _mapper(
                 _status(400),

@@ -188,6 +188,14 @@ async def test_smuggling_is_refused(router: RouterUnderTest) -> None:
     assert (await router.raw("/api/v1/x", headers, method="POST"))[0] == 400
 
 
+@pytest.mark.parametrize("coding", ["", "gzip", "identity, chunked"])
+async def test_unknown_transfer_coding_is_the_callers_fault(router: RouterUnderTest, coding: str) -> None:
+    headers = [("Authorization", f"Bearer {router.issuer.token('acme')}"), ("transfer-encoding", coding)]
+    status, body = await router.raw("/api/v1/x", [("X-Tenant-ID", "acme"), *headers], method="POST")
+    assert status == 400
+    assert b"Transfer-Encoding" in body
+
+
 async def test_many_headers_are_refused(router: RouterUnderTest) -> None:
     headers = [(f"x-{number}", "1") for number in range(200)]
     assert (await router.raw("/api/v1/x", headers))[0] == 431

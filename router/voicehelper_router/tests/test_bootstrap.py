@@ -15,7 +15,13 @@ SETTINGS = BootstrapSettings(listen_port=1, admin_port=2, xds_port=3, jwks_port=
 
 
 @pytest.mark.parametrize(
-    "more", [{}, {"otlp_port": 4317, "otlp_host": "collector.example"}, {"identity_host": "identity"}]
+    "more",
+    [
+        {},
+        {"otlp_port": 4317, "otlp_host": "collector.example"},
+        {"identity_host": "identity"},
+        {"admin_socket": "/tmp/a.sock", "xds_socket": "/tmp/x.sock"},
+    ],
 )
 def test_the_binary_accepts_it(tmp_path: Path, more: dict[str, object]) -> None:
     path = tmp_path / "envoy.json"
@@ -42,4 +48,5 @@ def test_listener_waits_for_routes() -> None:
 
 def test_filters_in_order() -> None:
     manager = render(SETTINGS)["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
-    assert [item["name"].rpartition(".")[2] for item in manager["http_filters"]] == ["jwt_authn", "rbac", "router"]
+    found = [item["name"].rpartition(".")[2] for item in manager["http_filters"]]
+    assert found == ["lua", "jwt_authn", "rbac", "router"]

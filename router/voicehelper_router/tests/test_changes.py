@@ -15,7 +15,7 @@ from voicehelper_router.tests.harness import CELL_A, CELL_B, RouterUnderTest, re
 from voicehelper_router.xds import scopes
 from voicehelper_router.xds.delta import REJECTIONS
 from voicehelper_router.xds.facts import CellFacts, TenantFacts
-from voicehelper_router.xds.resource import Resource
+from voicehelper_router.xds.resource import Rendered
 from voicehelper_router.xds.snapshot import Snapshot
 
 pytestmark = pytest.mark.integration
@@ -242,9 +242,9 @@ async def test_refused_resource_is_reported_and_harms_nobody(router: RouterUnder
     snapshot = router.cache.snapshot
     assert snapshot is not None
     good = snapshot.clusters[f"{CELL_B}-http"]
-    bad = Resource(good.kind, "bad", {**good.content, "name": "bad", "connect_timeout": "-1s"})
+    bad = Rendered(good.kind, "bad", {**good.content, "name": "bad", "connect_timeout": "-1s"})
     json_format.ParseDict(bad.content, bad.kind())
-    more = {f"more-{n}": Resource(good.kind, f"more-{n}", {**good.content, "name": f"more-{n}"}) for n in range(5)}
+    more = {f"more-{n}": Rendered(good.kind, f"more-{n}", {**good.content, "name": f"more-{n}"}) for n in range(5)}
     newco = scopes.of_name("newco", f"cell-{CELL_B}")
     router.cache._publish(
         Snapshot(

@@ -38,11 +38,20 @@ class Process:
         self.process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "voicehelper_router", "serve", env=environment, stderr=asyncio.subprocess.DEVNULL
         )
-        async with asyncio.timeout(30):
+        try:
+            await self.answering()
+        except BaseException:
+            self.process.kill()
+            await self.process.wait()
+            raise
+        return self
+
+    async def answering(self) -> None:
+        async with asyncio.timeout(120):
             while True:
                 try:
                     await self.get("/healthz")
-                    return self
+                    return
                 except httpx.TransportError:
                     assert self.process.returncode is None
                     await asyncio.sleep(0.05)
@@ -54,7 +63,7 @@ class Process:
     async def __aexit__(self, *_: object) -> None:
         self.process.send_signal(signal.SIGTERM)
         try:
-            assert await asyncio.wait_for(self.process.wait(), 5) == 0
+            assert await asyncio.wait_for(self.process.wait(), 30) == 0
         finally:
             if self.process.returncode is None:
                 self.process.kill()

@@ -24,17 +24,31 @@ class Cache:
     def __init__(self) -> None:
         self.tenants: dict[str, TenantFacts] = {}
         self.cells: dict[str, CellFacts] = {}
-        self.snapshot: Snapshot | None = None
         self.synced = False
         self.stale_since: datetime | None = None
         self.stale_reason = ""
+        self._snapshot: Snapshot | None = None
+        self._tenants_changed: set[str] = set()
+        self._cells_changed: set[str] = set()
         self._changed: list[asyncio.Event] = []
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """Made when it is asked for, of all changes since then: a burst of them costs hardly more than one."""
+        if self._snapshot is not None and (self._tenants_changed or self._cells_changed):
+            self._refresh(self._snapshot)
+        return self._snapshot
 
     def load(self, tenants: Iterable[TenantFacts], cells: Iterable[CellFacts]) -> None:
         """Replace everything."""
         self.tenants = {tenant.name: tenant for tenant in tenants}
         self.cells = {cell.cell_id: cell for cell in cells}
-        self._build()
+        self._tenants_changed.clear()
+        self._cells_changed.clear()
+        try:
+            self._publish(build(self.tenants.values(), self.cells.values()))
+        except (InconsistentSnapshot, ValueError) as error:
+            log.error("snapshot refused, the last one stays", reason=str(error))
 
     def set_tenant(self, name: str, tenant: TenantFacts | None) -> None:
         """One tenant changed, or is gone."""
@@ -44,8 +58,8 @@ class Cache:
             del self.tenants[name]
         else:
             self.tenants[name] = tenant
-        if self.snapshot is not None:
-            self._publish(self.snapshot.with_tenant(name, tenant))
+        self._tenants_changed.add(name)
+        self._tell()
 
     def set_cell(self, cell_id: str, cell: CellFacts | None) -> None:
         """One cell changed, or is gone."""
@@ -55,17 +69,27 @@ class Cache:
             del self.cells[cell_id]
         else:
             self.cells[cell_id] = cell
-        if self.snapshot is not None:
-            self._build()
+        self._cells_changed.add(cell_id)
+        self._tell()
 
-    def _build(self) -> None:
+    def _refresh(self, last: Snapshot) -> None:
+        cells = {cell_id: self.cells.get(cell_id) for cell_id in self._cells_changed}
+        moved = {cell_id for cell_id, cell in cells.items() if (cell is None) == (cell_id in last.cells)}
+        names = set(self._tenants_changed)
+        if moved:
+            names |= {tenant.name for tenant in self.tenants.values() if tenant.cell_id in moved}
+        self._tenants_changed.clear()
+        self._cells_changed.clear()
         try:
-            self._publish(build(self.tenants.values(), self.cells.values()))
-        except (InconsistentSnapshot, ValueError) as error:
-            log.error("snapshot refused, the last one stays", reason=str(error))
+            self._snapshot = last.changed({name: self.tenants.get(name) for name in names}, cells)
+        except ValueError as error:
+            log.error("change refused, the last snapshot stays", reason=str(error))
 
     def _publish(self, snapshot: Snapshot) -> None:
-        self.snapshot = snapshot
+        self._snapshot = snapshot
+        self._tell()
+
+    def _tell(self) -> None:
         TENANTS.set(len(self.tenants))
         CELLS.set(len(self.cells))
         for event in self._changed:

@@ -10,10 +10,12 @@ from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2 as _reg
 
 from voicehelper_router import types
 from voicehelper_router.xds.facts import CellFacts
-from voicehelper_router.xds.resource import Resource
+from voicehelper_router.xds.resource import Rendered
 
 IDENTITY = "identity-http"
 CONNECT_TIMEOUT = "1s"
+MAX_REQUESTS = 10_000
+"""At once, of one cluster. An open stream of events is a request that lasts, and over HTTP/1.1 a connection too."""
 
 
 def http_name(cell_id: str) -> str:
@@ -29,6 +31,12 @@ def grpc_name(cell_id: str) -> str:
 def defaults(*, http2: bool = False) -> dict[str, Any]:
     """Breaker, outlier detection and balance of every cluster behind the router."""
     protocol: dict[str, Any] = {"http2_protocol_options": {}} if http2 else {"http_protocol_options": {}}
+    breaker = {
+        "max_connections": 100 if http2 else MAX_REQUESTS,
+        "max_pending_requests": 1024,
+        "max_requests": MAX_REQUESTS,
+        "max_retries": 3,
+    }
     options = {
         "@type": types.HTTP_OPTIONS,
         "explicit_http_config": protocol,
@@ -37,11 +45,7 @@ def defaults(*, http2: bool = False) -> dict[str, Any]:
     }
     return {
         "lb_policy": "LEAST_REQUEST",
-        "circuit_breakers": {
-            "thresholds": [
-                {"max_connections": 100, "max_pending_requests": 1024, "max_requests": 1024, "max_retries": 3}
-            ]
-        },
+        "circuit_breakers": {"thresholds": [breaker]},
         "outlier_detection": {
             "consecutive_5xx": 5,
             "interval": "30s",
@@ -52,7 +56,7 @@ def defaults(*, http2: bool = False) -> dict[str, Any]:
     }
 
 
-def _cluster(name: str, endpoint: str, *, http2: bool = False) -> Resource:
+def _cluster(name: str, endpoint: str, *, http2: bool = False) -> Rendered:
     host, _, port = endpoint.rpartition(":")
     host = host.strip("[]")
     try:
@@ -71,10 +75,10 @@ def _cluster(name: str, endpoint: str, *, http2: bool = False) -> Resource:
         },
         **defaults(http2=http2),
     }
-    return Resource(cluster_pb2.Cluster, name, content)
+    return Rendered(cluster_pb2.Cluster, name, content)
 
 
-def of_cell(cell: CellFacts) -> list[Resource]:
+def of_cell(cell: CellFacts) -> list[Rendered]:
     """The cell's clusters."""
     clusters = [_cluster(http_name(cell.cell_id), cell.http)]
     if cell.grpc:

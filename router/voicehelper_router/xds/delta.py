@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import grpc.aio
@@ -109,8 +110,10 @@ class DeltaServicer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):
             log.error("envoy refused resources", type=kind, reason=rejection.reason, names=rejection.names)
 
 
-def create_server(servicer: DeltaServicer, host: str, port: int) -> tuple[grpc.aio.Server, int]:
-    """A server that is not started yet, and its port (0 chooses one)."""
+def create_server(
+    servicer: DeltaServicer, host: str, port: int, socket: Path | None = None
+) -> tuple[grpc.aio.Server, int]:
+    """A server that is not started yet, and its port (0 chooses one); with ``socket`` it listens there instead."""
     server = grpc.aio.server(options=_OPTIONS)
     ads_pb2_grpc.add_AggregatedDiscoveryServiceServicer_to_server(servicer, server)
-    return server, server.add_insecure_port(f"{host}:{port}")
+    return server, server.add_insecure_port(f"unix:{socket}" if socket else f"{host}:{port}")

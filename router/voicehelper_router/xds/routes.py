@@ -5,6 +5,7 @@ All of them route identity and discovery, so that people of a suspended tenant c
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from envoy.config.route.v3 import route_pb2
@@ -12,13 +13,14 @@ from envoy.config.route.v3 import route_pb2
 from voicehelper_router.filters import paths
 from voicehelper_router.xds.clusters import IDENTITY, grpc_name, http_name
 from voicehelper_router.xds.facts import CellFacts
-from voicehelper_router.xds.resource import Resource
+from voicehelper_router.xds.resource import Rendered
 
 PUBLIC, SUSPENDED, UNAVAILABLE = "_public", "_suspended", "_unavailable"
 REQUEST_TIMEOUT = "60s"
 STREAM_IDLE_TIMEOUT = "120s"  # services send a heartbeat well within it
 
 
+@lru_cache(65536)  # one string for all tenants of a cell
 def cell_name(cell_id: str) -> str:
     """Route configuration of a cell."""
     return f"cell-{cell_id}"
@@ -42,12 +44,12 @@ def _identity() -> list[dict[str, Any]]:
     ]
 
 
-def _configuration(name: str, routes: list[dict[str, Any]]) -> Resource:
+def _configuration(name: str, routes: list[dict[str, Any]]) -> Rendered:
     host = {"name": "all", "domains": ["*"], "routes": [*_identity(), *routes]}
-    return Resource(route_pb2.RouteConfiguration, name, {"name": name, "virtual_hosts": [host]})
+    return Rendered(route_pb2.RouteConfiguration, name, {"name": name, "virtual_hosts": [host]})
 
 
-def of_cell(cell: CellFacts) -> Resource:
+def of_cell(cell: CellFacts) -> Rendered:
     """gRPC by its content type; streams without a time limit; reads are tried again, writes never."""
     http, everything = http_name(cell.cell_id), {"prefix": "/"}
     stream = {"cluster": http, "timeout": "0s", "idle_timeout": STREAM_IDLE_TIMEOUT}
@@ -77,7 +79,7 @@ def of_cell(cell: CellFacts) -> Resource:
     return _configuration(cell_name(cell.cell_id), routes)
 
 
-def common() -> list[Resource]:
+def common() -> list[Rendered]:
     """The configurations that belong to no cell."""
     everything = {"prefix": "/"}
     return [

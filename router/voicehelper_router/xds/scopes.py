@@ -7,54 +7,77 @@ of its own, whose key no tenant can have (names begin with a letter), and tenant
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, ClassVar
 
 from envoy.config.route.v3 import scoped_route_pb2
+from google.protobuf.any_pb2 import Any as AnyMessage
 from voicehelper_core.names import PUBLIC_TENANT
 
+from voicehelper_router import types
 from voicehelper_router.xds import routes
 from voicehelper_router.xds.facts import TenantFacts
-from voicehelper_router.xds.resource import Resource
+from voicehelper_router.xds.resource import digest
 
 _TENANT, _HOLD = "tenant:", "hold:"
 
 
-def _scope(name: str, key: str, configuration: str) -> Resource:
-    content = {
-        "name": name,
-        "key": {"fragments": [{"string_key": key}]},
-        "route_configuration_name": configuration,
-    }
-    return Resource(scoped_route_pb2.ScopedRouteConfiguration, name, content)
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A ``Resource`` of which there is one a tenant: it keeps three strings, the rest is made when it is asked for."""
+
+    kind: ClassVar[type[scoped_route_pb2.ScopedRouteConfiguration]] = scoped_route_pb2.ScopedRouteConfiguration
+
+    name: str
+    key: str
+    configuration: str
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The message as JSON has it."""
+        return {
+            "name": self.name,
+            "key": {"fragments": [{"string_key": self.key}]},
+            "route_configuration_name": self.configuration,
+        }
+
+    @property
+    def version(self) -> str:
+        """Name and key never change, so it follows from the configuration (and from how scopes are written)."""
+        return _version(self.configuration)
+
+    @property
+    def message(self) -> AnyMessage:
+        """The packed message."""
+        scope = self.kind(name=self.name, route_configuration_name=self.configuration)
+        scope.key.fragments.add(string_key=self.key)
+        return AnyMessage(type_url=types.SCOPE, value=scope.SerializeToString(deterministic=True))
 
 
-def hold(configuration: str) -> Resource:
+@lru_cache(65536)
+def _version(configuration: str) -> str:
+    return digest(Scope("", "", configuration).content)
+
+
+def hold(configuration: str) -> Scope:
     """Keeps a route configuration in Envoy whether a tenant uses it or not."""
-    return _scope(f"{_HOLD}{configuration}", f"__{configuration}", configuration)
+    return Scope(f"{_HOLD}{configuration}", f"__{configuration}", configuration)
 
 
-def public() -> Resource:
+def public() -> Scope:
     """Requests without a tenant."""
     return of_name(PUBLIC_TENANT, routes.PUBLIC)
 
 
-def of_name(tenant: str, configuration: str) -> Resource:
+def of_name(tenant: str, configuration: str) -> Scope:
     """A tenant's scope."""
-    return _scope(f"{_TENANT}{tenant}", tenant, configuration)
+    return Scope(f"{_TENANT}{tenant}", tenant, configuration)
 
 
 def is_hold(name: str) -> bool:
     """Whether the scope of this name is a keep-alive scope."""
     return name.startswith(_HOLD)
-
-
-def target(scope: Resource) -> str:
-    """The route configuration that a scope names."""
-    return str(scope.content["route_configuration_name"])
-
-
-def key(scope: Resource) -> str:
-    """The header value that selects a scope."""
-    return str(scope.content["key"]["fragments"][0]["string_key"])
 
 
 def configuration_of(tenant: TenantFacts, cells: Collection[str]) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from voicehelper_router.xds import clusters, routes, scopes
 from voicehelper_router.xds.facts import CellFacts, TenantFacts
 from voicehelper_router.xds.resource import Resource
+from voicehelper_router.xds.scopes import Scope
 
 
 class InconsistentSnapshot(ValueError):
@@ -18,7 +19,7 @@ class InconsistentSnapshot(ValueError):
 class Change:
     """The scopes in ``names`` are all that differs from the scopes in ``since``."""
 
-    since: Mapping[str, Resource]
+    since: Mapping[str, Scope]
     names: tuple[str, ...]
 
 
@@ -28,20 +29,42 @@ class Snapshot:
 
     clusters: Mapping[str, Resource] = field(default_factory=dict)
     routes: Mapping[str, Resource] = field(default_factory=dict)
-    scopes: Mapping[str, Resource] = field(default_factory=dict)
+    scopes: Mapping[str, Scope] = field(default_factory=dict)
     cells: frozenset[str] = frozenset()
     change: Change | None = None
     """Spares those who have the scopes before it a comparison of all."""
 
-    def with_tenant(self, name: str, tenant: TenantFacts | None) -> Snapshot:
-        """The snapshot after one tenant changed (None: it is gone); nothing else is built again."""
-        scope = scopes.of_name(name, scopes.configuration_of(tenant, self.cells) if tenant else "")
-        changed = dict(self.scopes)
-        if tenant:
-            changed[scope.name] = scope
-        else:
-            changed.pop(scope.name, None)
-        return replace(self, scopes=changed, change=Change(self.scopes, (scope.name,)))
+    def changed(
+        self, tenants: Mapping[str, TenantFacts | None], cells: Mapping[str, CellFacts | None] | None = None
+    ) -> Snapshot:
+        """The snapshot after these changed (None: gone); nothing else is built again.
+
+        A cell that comes or goes changes what its tenants meet: they have to be among ``tenants``.
+        """
+        cells = cells or {}
+        known = self.cells.difference(cells).union(key for key, cell in cells.items() if cell)
+        new_clusters, new_routes = dict(self.clusters), dict(self.routes)
+        new_scopes: dict[str, Scope | None] = {}
+        for cell_id, cell in cells.items():
+            for name in (clusters.http_name(cell_id), clusters.grpc_name(cell_id)):
+                new_clusters.pop(name, None)
+            configuration = routes.cell_name(cell_id)
+            new_routes.pop(configuration, None)
+            hold = scopes.hold(configuration)
+            new_scopes[hold.name] = hold if cell else None
+            if cell:
+                new_clusters |= {item.name: item for item in clusters.of_cell(cell)}
+                new_routes[configuration] = routes.of_cell(cell)
+        for name, tenant in tenants.items():
+            scope = scopes.of_name(name, scopes.configuration_of(tenant, known) if tenant else "")
+            new_scopes[scope.name] = scope if tenant else None
+        all_scopes = dict(self.scopes)
+        for name, changed_scope in new_scopes.items():
+            if changed_scope:
+                all_scopes[name] = changed_scope
+            else:
+                all_scopes.pop(name, None)
+        return Snapshot(new_clusters, new_routes, all_scopes, known, Change(self.scopes, tuple(new_scopes)))
 
 
 def build(tenants: Iterable[TenantFacts], cells: Iterable[CellFacts]) -> Snapshot:
@@ -61,12 +84,12 @@ def build(tenants: Iterable[TenantFacts], cells: Iterable[CellFacts]) -> Snapsho
     return snapshot
 
 
-def check(snapshot: Snapshot, all_scopes: Iterable[Resource]) -> None:
+def check(snapshot: Snapshot, all_scopes: Iterable[Scope]) -> None:
     """One duplicate key makes Envoy reject the whole update; a missing target makes a 404."""
     keys: set[str] = set()
     for scope in all_scopes:
-        if scopes.key(scope) in keys:
-            raise InconsistentSnapshot(f"two scopes have the key '{scopes.key(scope)}'")
-        keys.add(scopes.key(scope))
-        if scopes.target(scope) not in snapshot.routes:
-            raise InconsistentSnapshot(f"scope '{scope.name}' names the unknown '{scopes.target(scope)}'")
+        if scope.key in keys:
+            raise InconsistentSnapshot(f"two scopes have the key '{scope.key}'")
+        keys.add(scope.key)
+        if scope.configuration not in snapshot.routes:
+            raise InconsistentSnapshot(f"scope '{scope.name}' names the unknown '{scope.configuration}'")

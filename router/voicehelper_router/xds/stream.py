@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from voicehelper_router import types
 from voicehelper_router.xds import scopes
 from voicehelper_router.xds.resource import Resource
+from voicehelper_router.xds.scopes import Scope
 from voicehelper_router.xds.snapshot import Snapshot
 from voicehelper_router.xds.subscription import Subscription
 
@@ -115,7 +116,7 @@ class Stream:
             return None
         due = state.due
         if not (state.fresh and not state.answered):
-            due = [scope for scope in due if scopes.is_hold(scope.name) or self._held(scopes.target(scope))]
+            due = [scope for scope in due if isinstance(scope, Scope) and self._sendable(scope)]
         # A keep-alive scope may go at once: a tenant's scope that still names its configuration keeps that, too.
         return self._respond(types.SCOPE, state, due, state.surplus)
 
@@ -132,9 +133,10 @@ class Stream:
         state.sending(response.nonce, due, surplus)
         return response
 
-    def _held(self, configuration: str) -> bool:
+    def _sendable(self, scope: Scope) -> bool:
+        """Whether it is a keep-alive scope, or Envoy holds the configuration that it names."""
         state = self.types.get(types.ROUTES)
-        return state is not None and configuration in state.held
+        return scopes.is_hold(scope.name) or (state is not None and scope.configuration in state.held)
 
     def _clusters_there(self) -> bool:
         """No cluster is missing. Envoy asks for them first; on a new stream that request may be on its way."""

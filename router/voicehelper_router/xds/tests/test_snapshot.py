@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from voicehelper_router.xds import clusters, routes, scopes
+from voicehelper_router.xds.cache import Cache
 from voicehelper_router.xds.facts import CellFacts, TenantFacts
 from voicehelper_router.xds.snapshot import InconsistentSnapshot, Snapshot, build
 
@@ -34,12 +37,12 @@ def test_keys_are_unique_and_every_scope_names_a_held_configuration(
     some_tenants: list[TenantFacts], some_cells: list[CellFacts]
 ) -> None:
     snapshot = build(some_tenants, some_cells)
-    keys = [scopes.key(scope) for scope in snapshot.scopes.values()]
+    keys = [scope.key for scope in snapshot.scopes.values()]
     assert len(keys) == len(set(keys))
-    held = {scopes.target(scope) for scope in snapshot.scopes.values() if scopes.is_hold(scope.name)}
+    held = {scope.configuration for scope in snapshot.scopes.values() if scopes.is_hold(scope.name)}
     assert held == set(snapshot.routes)
-    assert {scopes.target(scope) for scope in snapshot.scopes.values()} <= held
-    assert {scopes.key(s) for s in snapshot.scopes.values() if not scopes.is_hold(s.name)} == {
+    assert {scope.configuration for scope in snapshot.scopes.values()} <= held
+    assert {s.key for s in snapshot.scopes.values() if not scopes.is_hold(s.name)} == {
         "_public", *(item.name for item in some_tenants)
     }  # fmt: skip
 
@@ -50,11 +53,43 @@ def test_one_changed_tenant_is_one_changed_scope(
 ) -> None:
     others = [item for item in some_tenants if item.name != changed.name]
     before = build(others, some_cells)
-    after = before.with_tenant(changed.name, changed)
+    after = before.changed({changed.name: changed})
     assert versions(after) == versions(build([*others, changed], some_cells))
     differing = {name for name, version in versions(after).items() if versions(before).get(name) != version}
     assert differing == {f"ScopedRouteConfiguration/tenant:{changed.name}"}
-    assert versions(after.with_tenant(changed.name, None)) == versions(before)
+    assert versions(after.changed({changed.name: None})) == versions(before)
+
+
+changes = st.lists(
+    st.tuples(st.sampled_from(["a", "b", "c", "d"]), st.none() | tenant)
+    | st.tuples(st.sampled_from(IDS), st.none() | st.builds(CellFacts, cell_id=st.just(""), http=endpoints)),
+    max_size=20,
+)
+
+
+@given(tenants, cells, changes, st.sets(st.integers(0, 19)))
+def test_changes_lead_to_what_is_built_from_scratch(
+    some_tenants: list[TenantFacts],
+    some_cells: list[CellFacts],
+    some_changes: list[tuple[str, TenantFacts | CellFacts | None]],
+    looked_at: set[int],
+) -> None:
+    """Whether somebody looks at the snapshot after each change, or they gather."""
+    cache = Cache()
+    cache.load(some_tenants, some_cells)
+    for number, (key, changed) in enumerate(some_changes):
+        if len(key) == 1:
+            facts = changed if isinstance(changed, TenantFacts) else None
+            cache.set_tenant(key, replace(facts, name=key) if facts else None)
+        else:
+            cache.set_cell(key, changed.model_copy(update={"cell_id": key}) if isinstance(changed, CellFacts) else None)
+        if number in looked_at:
+            before = cache.snapshot
+            assert before is cache.snapshot
+    wanted = build(cache.tenants.values(), cache.cells.values())
+    assert cache.snapshot is not None
+    assert versions(cache.snapshot) == versions(wanted)
+    assert cache.snapshot.cells == wanted.cells
 
 
 @given(tenants, cells)
@@ -82,7 +117,7 @@ def test_what_a_tenant_meets() -> None:
         ],
         [cell],
     )
-    met = {scopes.key(scope): scopes.target(scope) for scope in snapshot.scopes.values()}
+    met = {scope.key: scope.configuration for scope in snapshot.scopes.values()}
     assert met["here"] == routes.cell_name(IDS[0])
     assert met["elsewhere"] == routes.UNAVAILABLE
     assert met["asleep"] == routes.SUSPENDED

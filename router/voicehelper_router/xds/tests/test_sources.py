@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from voicehelper_core.ports import Change
 from voicehelper_crds import Cell, Tenant
-from voicehelper_router.xds import facts, persist, scopes, store
+from voicehelper_router.xds import facts, persist, store
 from voicehelper_router.xds.cache import Cache
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC).isoformat()
@@ -87,7 +87,7 @@ SYNCED = Change("synced", "", "", None)
 def meets(cache: Cache, tenant: str) -> str | None:
     assert cache.snapshot is not None
     scope = cache.snapshot.scopes.get(f"tenant:{tenant}")
-    return scopes.target(scope) if scope else None
+    return scope.configuration if scope else None
 
 
 def test_nothing_is_published_before_the_list_is_complete() -> None:

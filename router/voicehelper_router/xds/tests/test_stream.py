@@ -44,7 +44,7 @@ class Envoy:
         held.update({item.name: item for item in response.resources})
         stream.request(response.type_url, subscribe=[], unsubscribe=[], known={}, nonce=response.nonce, error=None)
         if response.type_url == types.SCOPE:
-            named = {scopes.target(scope) for scope in held.values()}
+            named = {scope.configuration for scope in held.values()}
             gone, new = sorted(self.named - named), sorted(named - self.named)
             self.named = named
             for name in gone:
@@ -70,27 +70,31 @@ class Changes(RuleBasedStateMachine):
     def rebuild(self) -> None:
         self.snapshot: Snapshot = build(self.tenants.values(), self.cells.values())
 
+    def cell_changed(self, cell_id: str) -> None:
+        tenants = {name: tenant for name, tenant in self.tenants.items() if tenant.cell_id == cell_id}
+        self.snapshot = self.snapshot.changed(tenants, {cell_id: self.cells.get(cell_id)})
+
     @rule(cell_id=st.sampled_from(CELLS), port=st.integers(1, 3), grpc=st.booleans())
     def cell_comes_or_changes(self, cell_id: str, port: int, grpc: bool) -> None:
         self.cells[cell_id] = CellFacts(
             cell_id=cell_id, http=f"127.0.0.1:{port}", grpc=f"127.0.0.1:{port + 10}" if grpc else None
         )
-        self.rebuild()
+        self.cell_changed(cell_id)
 
     @rule(cell_id=st.sampled_from(CELLS))
     def cell_goes(self, cell_id: str) -> None:
         self.cells.pop(cell_id, None)
-        self.rebuild()
+        self.cell_changed(cell_id)
 
     @rule(name=st.sampled_from(TENANTS), cell_id=st.sampled_from(CELLS))
     def tenant_comes_or_moves(self, name: str, cell_id: str) -> None:
         self.tenants[name] = TenantFacts(name=name, state="routable", cell_id=cell_id)
-        self.snapshot = self.snapshot.with_tenant(name, self.tenants[name])
+        self.snapshot = self.snapshot.changed({name: self.tenants[name]})
 
     @rule(name=st.sampled_from(TENANTS))
     def tenant_goes(self, name: str) -> None:
         self.tenants.pop(name, None)
-        self.snapshot = self.snapshot.with_tenant(name, None)
+        self.snapshot = self.snapshot.changed({name: None})
 
     @rule()
     def server_sends(self) -> None:
@@ -138,7 +142,7 @@ class Changes(RuleBasedStateMachine):
         for scope in self.envoy.held[types.SCOPE].values():
             if scopes.is_hold(scope.name):
                 continue
-            configuration = self.envoy.held[types.ROUTES].get(scopes.target(scope))
+            configuration = self.envoy.held[types.ROUTES].get(scope.configuration)
             assert configuration is not None, f"{scope.name} would be answered with 404"
             missing = clusters_of(configuration) - set(self.envoy.held[types.CLUSTER])
             assert not missing, f"{scope.name} would be answered with 503"
