@@ -36,7 +36,7 @@ class AnalyticsSettings(BaseAppSettings):
     """Events in one insert, at most."""
     sink_poll_ms: int = 200
     """How long a poll waits for events."""
-    sink_linger_ms: int = 200
-    """How long a batch waits for more events: fewer, larger inserts."""
+    sink_interval_ms: int = 100
+    """Time between two inserts, at least: fewer, larger ones. An event that comes after a pause does not wait."""
     topic_refresh_seconds: float = 1.0
     """How often new cells' topics are looked for."""

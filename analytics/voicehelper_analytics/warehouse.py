@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
@@ -91,6 +91,11 @@ class Warehouse:
         """Rows of a query; parameters are bound by name and type, ``{name:String}``."""
         bound = dict(parameters or {})
         return await self._run(lambda client: list(client.query(sql, parameters=bound).result_rows))
+
+    async def newest(self) -> datetime | None:
+        """The latest time of an event; None in an empty table. Read from the parts' bounds, however many rows."""
+        ((moment, rows),) = await self.query("SELECT max(created_at), count() FROM message_events")
+        return moment.replace(tzinfo=UTC) if rows else None
 
     async def present(self, rows: Iterable[Sequence[Any]]) -> set[UUID]:
         """The events of those of the rows that the table already has.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from voicehelper_core.names import CONTENT_COLUMNS
+
 PUBLICATION = "voicehelper"
 SLOT = "voicehelper"
 TOPIC_PREFIX = "cdc"
@@ -9,12 +11,8 @@ TOPIC_PREFIX = "cdc"
 # Debezium splits lists of expressions at commas, so the expressions hold none.
 _SCHEMA = "[a-z][a-z0-9]{11}_(conversation|knowledge)"
 _TABLES = "conversations|messages|documents|chunks"
-CONTENT_COLUMNS = ("content", "citations", "text", "title", "error", "events")
-"""Columns that never leave Postgres. The publication leaves them out of the stream; a snapshot reads tables, not the
-publication, so the connector has to leave them out as well."""
 
 HEARTBEAT_SECONDS = 10
-_HEARTBEAT_PREFIX = "voicehelper-heartbeat"
 
 
 def connector_config(
@@ -61,8 +59,10 @@ def _capture(publication: str, slot: str) -> dict[str, str]:
         "slot.drop.on.stop": "false",
         "schema.include.list": _SCHEMA,
         "table.include.list": f"{_SCHEMA}\\.({_TABLES}|outbox)",
+        # The publication leaves contents out of the stream; a snapshot reads tables, not the publication.
         "column.exclude.list": f"{_SCHEMA}\\.({_TABLES})\\.({'|'.join(CONTENT_COLUMNS)})",
-        "snapshot.mode": "initial",
+        # At the first start, and whenever the log no longer reaches back to the last offset (see slot.py).
+        "snapshot.mode": "when_needed",
         "snapshot.fetch.size": "10000",
         "decimal.handling.mode": "string",
         "binary.handling.mode": "bytes",
@@ -71,7 +71,11 @@ def _capture(publication: str, slot: str) -> dict[str, str]:
 
 def _pace() -> dict[str, str]:
     return {
-        "poll.interval.ms": "10",
+        # An event waits up to twice this long: for the next look at the log, and for the next look at what was read.
+        # Measured, commit to Kafka: with 10 ms 15 ms at the median, with 5 ms 10, with 2 ms 7; an idle Connect then
+        # costs 10, 13 and 28 % of a core.
+        "poll.interval.ms": "5",
+        "producer.override.linger.ms": "0",  # Kafka's own 5 ms wait for company that the batches above have already
         "max.batch.size": "2048",
         "max.queue.size": "8192",
         # A Postgres that restarts is back in a second or two; the default waits ten, six times, and then gives up.
@@ -83,11 +87,11 @@ def _pace() -> dict[str, str]:
 
 def _heartbeat() -> dict[str, str]:
     # Writes outside of the captured tables also fill the write-ahead log; without a captured change now and then the
-    # slot would hold all of it. The message is not a table's row and is not published.
+    # slot would hold all of it. No logical message is published, this one or another's.
     return {
         "heartbeat.interval.ms": str(HEARTBEAT_SECONDS * 1000),
-        "heartbeat.action.query": f"SELECT pg_logical_emit_message(false, '{_HEARTBEAT_PREFIX}', now()::text)",
-        "message.prefix.exclude.list": _HEARTBEAT_PREFIX,
+        "heartbeat.action.query": "SELECT pg_logical_emit_message(false, 'voicehelper-heartbeat', now()::text)",
+        "message.prefix.exclude.list": ".*",
     }
 
 

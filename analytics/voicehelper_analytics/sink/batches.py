@@ -51,6 +51,7 @@ def parse(records: Iterable[Record]) -> Parsed:
     dead: list[DeadLetter] = []
     for record in sorted(records, key=lambda item: (item.topic, item.partition, item.offset)):
         if record.value is None:
+            dead.append(DeadLetter(record, "no value: an event is never a tombstone"))
             continue
         try:
             envelope = Envelope.parse(record.value)

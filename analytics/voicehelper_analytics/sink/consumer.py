@@ -37,7 +37,9 @@ class EventConsumer:
         )
         self._positions: dict[Partition, int] = {}
         self._made_again: set[str] = set()
-        self._refreshed = float("-inf")
+        self._topics: set[str] = set()
+        self._gone: set[str] = set()
+        self._refreshed = self._polled = float("-inf")
 
     async def start(self) -> None:
         """Connect."""
@@ -61,6 +63,8 @@ class EventConsumer:
             return []
         wanted = await self._partitions()
         assigned = self._consumer.assignment()
+        known = {topic for topic, _ in self._positions} | {part.topic for part in assigned}
+        self._gone |= known - self._topics
         for part in assigned - wanted:  # a topic that comes back is another one
             self._positions.pop((part.topic, part.partition), None)
         kept = {part for part in assigned & wanted if part.topic not in self._made_again}
@@ -75,10 +79,18 @@ class EventConsumer:
         self._refreshed = time.monotonic()
         return gaps
 
+    def gone(self) -> set[str]:
+        """Topics that Kafka no longer knows, each told once: their cells were removed."""
+        gone, self._gone = self._gone, set()
+        self._positions = {key: offset for key, offset in self._positions.items() if key[0] not in gone}
+        return gone
+
     async def _partitions(self) -> set[TopicPartition]:
+        described = await self._admin.describe_topics()
+        self._topics = {topic["topic"] for topic in described}
         return {
             TopicPartition(topic["topic"], part["partition"])
-            for topic in await self._admin.describe_topics()
+            for topic in described
             if topic["error_code"] == 0 and TOPIC.match(topic["topic"])
             for part in topic["partitions"]
             if part["error_code"] == 0 and part["leader"] >= 0
@@ -100,12 +112,16 @@ class EventConsumer:
         }, gaps
 
     async def poll(self) -> list[Record]:
-        """Records that came, perhaps none; waits a little for more, so that a batch is worth an insert."""
+        """Records that came, perhaps none. Soon after the last ones it waits for more, so that inserts are few."""
         most = self._settings.sink_batch_rows
         records = await self._fetch(self._settings.sink_poll_ms, most)
-        if records and len(records) < most:
-            await asyncio.sleep(self._settings.sink_linger_ms / 1000)
+        if not records:
+            return []
+        early = self._polled + self._settings.sink_interval_ms / 1000 - time.monotonic()
+        if early > 0 and len(records) < most:
+            await asyncio.sleep(early)
             records += await self._fetch(0, most - len(records))
+        self._polled = time.monotonic()
         return records
 
     async def _fetch(self, wait_ms: int, most: int) -> list[Record]:

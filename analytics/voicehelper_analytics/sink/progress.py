@@ -86,6 +86,10 @@ class Progress:
             await connection.executemany(_DEAD_LETTER, [_letter(gap) for gap in gaps])
             await connection.executemany(_POSITION, [(gap.topic, gap.partition, gap.end) for gap in gaps])
 
+    async def forget(self, topics: Iterable[str]) -> None:
+        """Positions of topics that were removed; one that is made again is another one and is read from its start."""
+        await self._pool.execute("DELETE FROM analytics.sink_positions WHERE topic = ANY($1)", sorted(topics))
+
 
 _DEAD_LETTER = """
     INSERT INTO analytics.dead_letters (topic, partition, record_offset, reason, value)

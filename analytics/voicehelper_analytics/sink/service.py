@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable, Sequence
 import asyncpg
 from aiokafka.errors import KafkaError
 from prometheus_client import Counter, Gauge
-from voicehelper_core import faults
+from voicehelper_core import faults, postgres
 from voicehelper_core.log import get_logger
 
 from voicehelper_analytics.settings import AnalyticsSettings
 from voicehelper_analytics.sink.batches import DeadLetter, Record, parse
 from voicehelper_analytics.sink.consumer import EventConsumer
+from voicehelper_analytics.sink.known import Known
 from voicehelper_analytics.sink.progress import Batch, Gap, Progress, Ranges
 from voicehelper_analytics.warehouse import Warehouse, WarehouseError
 
@@ -23,7 +24,7 @@ DUPLICATES = Counter("sink_duplicates", "Deliveries of events that ClickHouse al
 DEAD = Counter("sink_dead_letters", "Records that could not be read")
 LOST = Counter("sink_lost_offsets", "Offsets that Kafka no longer had when they were to be read")
 UP = Gauge("sink_up", "1 while the sink is connected")
-_EXPECTED = (KafkaError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, WarehouseError)
+_EXPECTED = (KafkaError, WarehouseError, asyncpg.PostgresError, *postgres.LOST)
 _BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -38,7 +39,7 @@ class Sink:
         consume: Callable[[AnalyticsSettings], EventConsumer] = EventConsumer,
     ) -> None:
         self._settings, self._warehouse, self._consume = settings, warehouse, consume
-        self._progress = Progress(pool)
+        self._progress, self._known = Progress(pool), Known(warehouse)
         self.reason: str | None = "the sink is starting"
 
     async def run(self) -> None:
@@ -67,11 +68,14 @@ class Sink:
             if (pending := await self._progress.pending()) is not None:
                 log.info("replaying the pending batch", batch=pending.id)
                 await self._finish(pending, *await consumer.read(pending.ranges))
+            await self._known.open()
             consumer.resume(await self._progress.positions())
             while True:
                 if gaps := await consumer.refresh():
                     await self._progress.skip(gaps)
                     _report([], gaps)
+                if gone := consumer.gone():
+                    await self._progress.forget(gone)
                 self.reason = None
                 UP.set(1)
                 if records := await consumer.poll():
@@ -80,11 +84,11 @@ class Sink:
             await consumer.stop()
 
     async def _take(self, records: list[Record]) -> None:
-        present = await self._warehouse.present(parse(records).rows.values())
+        present = await self._known.present(parse(records).rows.values())
         DUPLICATES.inc(len(present))
-        await faults.point("sink.before_begin")
+        await faults.point("sink.begin.before")
         batch = await self._progress.begin(ranges_of(records), present)
-        await faults.point("sink.after_begin")
+        await faults.point("sink.begin.recorded")
         await self._finish(batch, records)
 
     async def _finish(self, batch: Batch, records: list[Record], gaps: Sequence[Gap] = ()) -> None:
@@ -92,8 +96,10 @@ class Sink:
         rows = [row for event, row in parsed.rows.items() if event not in batch.skipped]
         if rows:
             await self._warehouse.insert(rows, batch.token)
-        await faults.point("sink.after_insert")
+            self._known.add(rows)
+        await faults.point("sink.insert.effect")
         await self._progress.complete(batch, parsed.dead, gaps)
+        await faults.point("sink.insert.recorded")
         INSERTED.inc(len(rows))
         _report(parsed.dead, gaps)
 

@@ -6,8 +6,8 @@ import re
 
 import pytest
 from voicehelper_analytics.cdc import connector_config
-from voicehelper_analytics.cdc.connector import CONTENT_COLUMNS
 from voicehelper_core import names
+from voicehelper_core.names import CONTENT_COLUMNS
 
 
 @pytest.fixture

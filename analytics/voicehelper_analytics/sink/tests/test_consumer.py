@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -109,7 +110,7 @@ def broker() -> Broker:
 async def consumer(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> EventConsumer:
     monkeypatch.setattr(module, "AIOKafkaAdminClient", lambda **_: Admin(broker))
     monkeypatch.setattr(module, "AIOKafkaConsumer", lambda **_: Consumer(broker))
-    made = EventConsumer(AnalyticsSettings(topic_refresh_seconds=0, sink_linger_ms=0, sink_batch_rows=5))
+    made = EventConsumer(AnalyticsSettings(topic_refresh_seconds=0, sink_interval_ms=0, sink_batch_rows=5))
     await made.start()
     return made
 
@@ -184,6 +185,20 @@ async def test_a_topic_that_is_made_again_meanwhile_is_read_whole(
     assert not gaps
 
 
+async def test_a_removed_topic_is_told_once_whether_it_was_read_or_only_known(
+    broker: Broker, consumer: EventConsumer
+) -> None:
+    broker.make(TOPIC, 2)
+    consumer.resume({(OTHER, 0): 7})
+    await drain(consumer)
+    assert consumer.gone() == {OTHER}
+    broker.drop(TOPIC)
+    await drain(consumer)
+    assert consumer.gone() == {TOPIC}
+    await drain(consumer)
+    assert consumer.gone() == set()
+
+
 async def test_a_replay_reads_exactly_its_ranges(broker: Broker, consumer: EventConsumer) -> None:
     broker.make(TOPIC, 9, 9)
     records, gaps = await consumer.read({(TOPIC, 0): (2, 4), (TOPIC, 1): (8, 9)})
@@ -197,3 +212,23 @@ async def test_a_replay_says_what_is_gone(broker: Broker, consumer: EventConsume
     records, gaps = await consumer.read({(TOPIC, 0): (2, 5), (TOPIC, 1): (0, 4), (OTHER, 0): (1, 3)})
     assert [(record.partition, record.offset) for record in records] == [(0, 3), (0, 4)]
     assert gaps == [Gap(TOPIC, 0, 2, 3), Gap(TOPIC, 1, 0, 4), Gap(OTHER, 0, 1, 3)]
+
+
+async def test_what_comes_soon_after_a_batch_is_gathered_into_one(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "AIOKafkaAdminClient", lambda **_: Admin(broker))
+    monkeypatch.setattr(module, "AIOKafkaConsumer", lambda **_: Consumer(broker))
+    consumer = EventConsumer(AnalyticsSettings(topic_refresh_seconds=0, sink_interval_ms=300, sink_poll_ms=0))
+    await consumer.start()
+    broker.make(TOPIC, 1)
+    consumer.resume({})
+    await consumer.refresh()
+    assert len(await consumer.poll()) == 1  # the first is not held back for others
+    log = broker.logs[TopicPartition(TOPIC, 0)]
+    log.append(b"second")
+    poll = asyncio.create_task(consumer.poll())
+    for _ in range(10):
+        await asyncio.sleep(0)
+    log.append(b"third")
+    assert [record.value for record in await poll] == [b"second", b"third"]

@@ -16,7 +16,7 @@ import asyncpg
 import pytest
 
 pytestmark = pytest.mark.integration
-POINTS = ("sink.before_begin", "sink.after_begin", "sink.after_insert")
+POINTS = ("sink.begin.before", "sink.begin.recorded", "sink.insert.effect", "sink.insert.recorded")
 EVENTS = 40
 
 
@@ -40,7 +40,7 @@ class Runs:
             "VOICEHELPER_FAULT_POINTS": faults,
             "VOICEHELPER_ENVIRONMENT": "test",
         }
-        return subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
     def counts(self) -> dict[str, int]:
         done = self.run()
@@ -78,7 +78,7 @@ async def letters(dsn: str) -> int:
 async def test_without_a_crash(runs: Runs, values: list[str | None], dsn: str) -> None:
     runs.write(values)
     assert runs.counts() == EXPECTED
-    assert await letters(dsn) == 2
+    assert await letters(dsn) == 4
     assert runs.counts() == EXPECTED
 
 
@@ -88,7 +88,7 @@ async def test_killed_once(runs: Runs, values: list[str | None], dsn: str, point
     runs.write(values)
     assert runs.run(f"{point}:{hit}").returncode == -signal.SIGKILL
     assert runs.counts() == EXPECTED
-    assert await letters(dsn) == 2
+    assert await letters(dsn) == 4
 
 
 async def test_killed_again_and_again(runs: Runs, values: list[str | None]) -> None:
@@ -101,7 +101,7 @@ async def test_killed_again_and_again(runs: Runs, values: list[str | None]) -> N
 
 async def test_a_failure_begins_again_without_a_new_process(runs: Runs, values: list[str | None]) -> None:
     runs.write(values)
-    done = runs.run("sink.after_begin:1=raise,sink.after_insert:4=raise")
+    done = runs.run("sink.begin.recorded:1=raise,sink.insert.effect:4=raise")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) == EXPECTED
 
@@ -111,7 +111,7 @@ async def test_what_kafka_lost_is_recorded_and_the_rest_goes_on(
 ) -> None:
     values: list[str | None] = [event(number).to_json() for number in range(30)]
     runs.write(values)
-    assert runs.run("sink.after_begin:2").returncode == -signal.SIGKILL
+    assert runs.run("sink.begin.recorded:2").returncode == -signal.SIGKILL
     runs.write(values, first={0: 9})  # partition 0 held the events 0, 3, 6, ...; its offsets 0 to 8 are gone
     counts = runs.counts()
     assert counts["rows"] == counts["unique"] == counts["counted"]

@@ -56,6 +56,12 @@ async def test_positions_follow_a_topic_that_was_made_again(progress: Progress) 
     assert await progress.positions() == {(TOPIC, 0): 4}
 
 
+async def test_positions_of_removed_topics_are_forgotten(progress: Progress) -> None:
+    await progress.complete(await progress.begin({(TOPIC, 0): (0, 4), ("other", 0): (0, 2)}, ()), ())
+    await progress.forget({TOPIC})
+    assert await progress.positions() == {("other", 0): 2}
+
+
 async def test_migrating_again_changes_nothing(progress: Progress, dsn: str) -> None:
     begun = await progress.begin(RANGES, ())
     await migrate(dsn)

@@ -53,6 +53,9 @@ class FileConsumer:
         gaps, self._gaps = self._gaps, []
         return gaps
 
+    def gone(self) -> set[str]:
+        return set()
+
     async def poll(self) -> list[Record]:
         found: list[Record] = []
         for part, log in self._logs.items():
