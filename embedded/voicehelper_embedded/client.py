@@ -16,11 +16,13 @@ import psutil
 from voicehelper_cli.failures import Failure
 
 from voicehelper_embedded import files, ports
+from voicehelper_embedded.context import FAULT_VARIABLES
 from voicehelper_embedded.home import Home
 from voicehelper_embedded.release import Release
 from voicehelper_embedded.supervisor import identity
 from voicehelper_embedded.supervisor.identity import Identity
 from voicehelper_embedded.supervisor.logfiles import rotate
+from voicehelper_embedded.supervisor.process import FAKETIME_LIBRARY
 
 _START_SECONDS = 30
 _STOP_SECONDS = 90
@@ -65,9 +67,10 @@ def supervisors(home: Home) -> Iterator[psutil.Process]:
 
 
 def start(home: Home, release: Release) -> None:
-    """Start the supervisor of a release; one of another release hands its processes over. Raises Failure."""
+    """Start the supervisor of a release; one with another release or settings hands over. Raises Failure."""
     running = components(home, memory=False)
-    if running and running["release"] == release.id and running["ports"] == ports.load(home):
+    wanted = {"release": release.id, "ports": ports.load(home), "settings": home.settings}
+    if running and all(running.get(name) == value for name, value in wanted.items()):
         return
     if running:
         call(home, "POST", "/stop", params={"keep": True})
@@ -92,8 +95,8 @@ def start(home: Home, release: Release) -> None:
 
 
 def _passed_on() -> dict[str, str]:
-    wanted = ("JAVA_HOME", "VOICEHELPER_FAULT_POINTS", "VOICEHELPER_HOME")
-    return {name: os.environ[name] for name in wanted if name in os.environ}
+    wanted = ("JAVA_HOME", "VOICEHELPER_HOME", FAKETIME_LIBRARY, *FAULT_VARIABLES)
+    return {name: value for name, value in os.environ.items() if name in wanted or name.startswith("FAKETIME")}
 
 
 def _await_end(home: Home) -> None:

@@ -1,19 +1,27 @@
-"""Commands of the one-machine platform: ``up down clean status logs doctor``."""
+"""Commands of the one-machine platform: ``up down clean status logs doctor stop start events``."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 from voicehelper_cli.failures import Failure
 from voicehelper_cli.output import say, say_json, table
 
+from voicehelper_embedded.event_commands import events
+
+_ORDER_SECONDS = 180
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(logs)
     app.command()(doctor)
+    app.command()(stop)
+    app.command()(start)
+    app.add_typer(events, name="events")
 
     @app.command()
     def up(
@@ -99,3 +107,40 @@ def doctor() -> None:
     if lacking := [need.package for need in needs if need.found is None]:
         raise Failure(f"install with: apt-get install -y {' '.join(lacking)}")
     say("Nothing is missing.")
+
+
+Component = Annotated[str, typer.Argument(help="A component, as `status` names it.")]
+
+
+def stop(component: Component) -> None:
+    """Stop one component and keep it stopped, until `start`, `up` or the supervisor's next start."""
+    _order(component, "stop", lambda state: state == "held")
+
+
+def start(component: Component) -> None:
+    """Run a stopped component again, and wait until it is ready."""
+    _order(component, "start", lambda state: state == "ready")
+
+
+def _order(component: str, order: str, reached: Callable[[str], bool]) -> None:
+    from voicehelper_embedded import client
+    from voicehelper_embedded.home import Home
+
+    home = Home.current()
+    described = client.components(home, memory=False)
+    if described is None:
+        raise Failure("the platform is not running: start it with `voicehelper up`")
+    known = [item["name"] for item in described["components"]]
+    if component not in known:
+        raise Failure(f"no component '{component}'; there are: {', '.join(known)}")
+    client.call(home, "POST", f"/components/{component}/{order}")
+    end = time.monotonic() + _ORDER_SECONDS
+    while True:
+        listed = (client.components(home, memory=False) or {}).get("components", [])
+        item = next((item for item in listed if item["name"] == component), {"state": "gone", "message": ""})
+        if reached(item["state"]):
+            say(f"{component} is {item['state']}.")
+            return
+        if time.monotonic() > end:
+            raise Failure(f"{component} is {item['state']} after {_ORDER_SECONDS} s: {item['message']}")
+        time.sleep(0.3)

@@ -34,6 +34,7 @@ The next `voicehelper up` restarts what it concerns.
 | `VOICEHELPER_HOME` | home folder; default `/var/lib/voicehelper` as root, else `~/.local/share/voicehelper` |
 | `VOICEHELPER_CONFIG` | JSON file with the settings of a process |
 | `VOICEHELPER_FAULT_POINTS` | fault points that tests switch on; ignored where `environment` is `prod` |
+| `VOICEHELPER_FAULT_FOLDER` | folder in which tests arm fault points of a running platform; likewise |
 | `VOICEHELPER_ENVOY_BINARY` | another Envoy than that of the environment |
 | `JAVA_HOME` | Java for Kafka and Kafka Connect; default: `java` of the path |
 | `NO_COLOR` | output without colours |

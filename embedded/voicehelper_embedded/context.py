@@ -20,6 +20,19 @@ from voicehelper_embedded.supervisor.process import Launch
 log = get_logger(__name__)
 HOST = "127.0.0.1"
 DATABASE = "voicehelper"
+FAULT_VARIABLES = ("VOICEHELPER_FAULT_POINTS", "VOICEHELPER_FAULT_FOLDER")
+
+
+def kafka_admin(brokers: str, secrets: Mapping[str, str]) -> dict[str, Any]:
+    """Settings of a Kafka client that may do everything; ``secrets`` are the platform's."""
+    return {
+        "bootstrap.servers": brokers,
+        "security.protocol": "SASL_PLAINTEXT",
+        "sasl.mechanisms": "PLAIN",
+        "sasl.username": "admin",
+        "sasl.password": secrets["kafka_admin_password"],
+        "log_level": 0,
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +68,13 @@ class Context:
         """host:port of a port by its name."""
         return f"{HOST}:{self.ports[port]}"
 
+    def kafka_admin(self) -> dict[str, Any]:
+        """Settings of a Kafka client that may do everything."""
+        return kafka_admin(self.at("kafka"), self.secrets)
+
     def fault_environment(self) -> dict[str, str]:
         """Fault points that a test asked for, passed on to every process."""
-        name = "VOICEHELPER_FAULT_POINTS"
-        return {name: os.environ[name]} if name in os.environ else {}
+        return {name: os.environ[name] for name in FAULT_VARIABLES if name in os.environ}
 
     def write(self, name: str, text: str) -> Path:
         """A file below ``run/`` that only the platform's user reads."""
@@ -68,7 +84,11 @@ class Context:
 
     def python(self, module: str, *arguments: str, config: Mapping[str, Any], name: str) -> Launch:
         """A Python process of the release with its configuration file."""
-        text = json.dumps({**config, **self.overrides(name)}, indent=2, default=str)
+        own = {
+            key: {**config[key], **value} if isinstance(value, dict) and isinstance(config.get(key), dict) else value
+            for key, value in self.overrides(name).items()
+        }
+        text = json.dumps({**config, **own}, indent=2, default=str)
         data = self.own_data(name.removesuffix("-migrate"))
         temporary = self.own(data / "tmp")
         path = self.write(f"{name}.json", text)

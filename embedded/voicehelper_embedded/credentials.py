@@ -14,7 +14,8 @@ from voicehelper_embedded.home import Home
 
 _PASSWORDS = (
     "postgres", "control_plane", "resources_reader", "analytics", "debezium",
-    "kafka_admin", "kafka_controller", "kafka_connect", "kafka_analytics", "platform_admin",
+    "kafka_admin", "kafka_controller", "kafka_connect", "kafka_analytics", "connect_rest",
+    "platform_admin",
 )  # fmt: skip
 PLATFORM_ADMIN = "admin@voicehelper.example"
 

@@ -21,11 +21,16 @@ def write(path: Path, text: str, *, mode: int = 0o600, owner: str | None = None)
         if owner:
             entry = pwd.getpwnam(owner)
             os.fchown(descriptor, entry.pw_uid, entry.pw_gid)
-        os.write(descriptor, text.encode())
+        rest = memoryview(text.encode())
+        while rest:  # a disk that fills up takes a part, and says so only at the next write
+            rest = rest[os.write(descriptor, rest) :]
         os.fsync(descriptor)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
     finally:
         os.close(descriptor)
-    temporary.replace(path)
 
 
 def write_json(path: Path, value: Any, *, mode: int = 0o600, owner: str | None = None, sort: bool = True) -> None:

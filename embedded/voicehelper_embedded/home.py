@@ -60,6 +60,12 @@ class Home:
         return self.folder / "cache"
 
     @property
+    def settings(self) -> str:
+        """Changes when somebody changes ``settings.json``."""
+        file = self.folder / "settings.json"
+        return hashlib.sha256(file.read_bytes() if file.exists() else b"").hexdigest()[:12]
+
+    @property
     def objects(self) -> Path:
         """Objects of all cells, one folder each."""
         return self.data("objects")

@@ -12,7 +12,13 @@ from pathlib import Path
 from voicehelper_embedded.home import Home
 
 POM = Path(__file__).parent / "jvm" / "pom.xml"
-FLAGS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-XX:-UsePerfData")
+FLAGS = (
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-Xshare:auto",
+    "-XX:-UsePerfData",
+    "-XX:+ExitOnOutOfMemoryError",
+)
 
 
 def folder(home: Home) -> Path:
@@ -48,11 +54,14 @@ def fetch(home: Home, say: Callable[[str], None]) -> None:
             shutil.rmtree(other, ignore_errors=True)
 
 
-def command(home: Home, main: str, *arguments: str, heap: str, log: Path, temporary: Path) -> list[str]:
-    """The command line of a JVM program; ``heap`` such as ``320m``."""
+def command(
+    home: Home, main: str, *arguments: str, heap: str, log: Path, temporary: Path, jaas: Path | None = None
+) -> list[str]:
+    """The command line of a JVM program; ``heap`` such as ``320m``, ``jaas`` names a file of login modules."""
     java = Path(os.environ["JAVA_HOME"]) / "bin" / "java" if os.environ.get("JAVA_HOME") else "java"
     return [
         str(java), f"-Xmx{heap}", *FLAGS, f"-Djava.io.tmpdir={temporary}", f"-Dlog4j2.configurationFile={log}",
+        *([f"-Djava.security.auth.login.config={jaas}"] if jaas else []),
         "-cp", f"{folder(home) / 'kafka'}/*", main, *arguments,
     ]  # fmt: skip
 

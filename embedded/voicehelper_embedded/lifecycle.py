@@ -58,6 +58,9 @@ def _up(home: Home, progress: Progress) -> None:
         described = {"id": current.id, "path": current.path, "python": current.python}
         files.write_json(home.state / "release.json", described)
         client.start(home, current)
+        for item in (client.components(home, memory=False) or {"components": []})["components"]:
+            if item["state"] == "held":
+                client.call(home, "POST", f"/components/{item['name']}/start")
     problems: list[str] = []
     fetching = threading.Thread(target=_fetch, args=(home, progress, problems))
     fetching.start()

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,14 +60,14 @@ def needs() -> list[Need]:
     ]
 
 
-def missing() -> list[Need]:
+def missing(wanted: Callable[[], Iterable[Need]] = needs) -> list[Need]:
     """Needs that are not met."""
-    return [need for need in needs() if need.found is None]
+    return [need for need in wanted() if need.found is None]
 
 
-def provide(say: Callable[[str], None]) -> None:
-    """Install what is missing, as root on Debian. Raises Failure that names the command otherwise."""
-    lacking = missing()
+def provide(say: Callable[[str], None], wanted: Callable[[], Iterable[Need]] = needs) -> None:
+    """Install what is missing of ``wanted``, as root on Debian. Raises Failure that names the command otherwise."""
+    lacking = missing(wanted)
     if not lacking:
         return
     packages = [need.package for need in lacking]
@@ -77,7 +77,7 @@ def provide(say: Callable[[str], None]) -> None:
         raise Failure(f"missing on this machine: {names}; install with: {command}")
     say(f"installing {names} ({command})")
     _install(packages)
-    if still := missing():
+    if still := missing(wanted):
         raise Failure(f"still missing after the installation: {', '.join(need.name for need in still)}")
 
 

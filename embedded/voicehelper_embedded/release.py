@@ -88,7 +88,18 @@ def interpreter(home: Home, say: Callable[[str], None]) -> Path:
     if not (target / ".complete").exists():
         say("building an environment that service users can read (the checkout's is out of their reach)")
         subprocess.run(["/usr/bin/python3", "-m", "venv", str(target)], check=True, capture_output=True)
-        sync = [sys.executable, "-m", "uv", "pip", "sync", "--quiet", "--python", str(python), str(lock)]
+        sync = [
+            sys.executable,
+            "-m",
+            "uv",
+            "pip",
+            "sync",
+            "--quiet",
+            "--compile-bytecode",
+            "--python",
+            str(python),
+            str(lock),
+        ]
         subprocess.run(sync, check=True)
         (target / ".complete").touch()
     return python

@@ -8,9 +8,9 @@ from voicehelper_embedded import client, ports
 from voicehelper_embedded.home import Home
 
 
-def describe(home: Home) -> dict[str, Any]:
+def describe(home: Home, *, memory: bool = True) -> dict[str, Any]:
     """``{"state", "urls", "components", "isolation"}``; state is running, degraded or stopped."""
-    running = client.components(home) if home.folder.exists() else None
+    running = client.components(home, memory=memory) if home.folder.exists() else None
     assigned = ports.load(home) if home.folder.exists() else {}
     if running is None:
         left = [{"name": n, "pid": i.pid, "state": "unsupervised", "port": None, "rss_bytes": 0} for n, i in

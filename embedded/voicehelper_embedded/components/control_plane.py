@@ -51,6 +51,8 @@ class ControlPlane(BaseComponent):
                 "jwks_url": jwks,
                 "supervisor_socket": context.home.socket,
                 "release": context.release.id,
+                # The supervisor starts it when the one before is dead, so its lease need not run out.
+                "holder": "supervised",
                 "cell_settings": context.overrides("cells"),
             },
             "secrets_folder": context.home.secrets,

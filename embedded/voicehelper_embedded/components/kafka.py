@@ -8,16 +8,19 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from voicehelper_embedded import files, jvm
+from voicehelper_embedded import jvm
 from voicehelper_embedded.components.base import BaseComponent
 from voicehelper_embedded.context import HOST
 from voicehelper_embedded.supervisor.process import Launch
 
 _JVM_WAIT_SECONDS = 900
+SNAPSHOT_SECONDS = 15
 _PLAIN = "org.apache.kafka.common.security.plain.PlainLoginModule required"
 
 
-async def jvm_launch(component: BaseComponent, main: str, config: Path, text: str, heap: str) -> Launch:
+async def jvm_launch(
+    component: BaseComponent, main: str, config: Path, *, text: str, heap: str, jaas: Path | None = None
+) -> Launch:
     """A JVM process, once Maven has brought its libraries."""
     home = component.context.home
     for _ in range(_JVM_WAIT_SECONDS * 2):
@@ -29,7 +32,7 @@ async def jvm_launch(component: BaseComponent, main: str, config: Path, text: st
     log = component.context.write("log4j2.xml", jvm.LOG4J)
     temporary = component.context.own(home.data(component.name) / "tmp")
     return Launch(
-        argv=jvm.command(home, main, str(config), heap=heap, log=log, temporary=temporary),
+        argv=jvm.command(home, main, str(config), heap=heap, log=log, temporary=temporary, jaas=jaas),
         environment={"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"},
         user=home.user,
         folder=home.data(component.name),
@@ -43,13 +46,13 @@ class Kafka(BaseComponent):
 
     name = "kafka"
     port_name = "kafka"
-    start_seconds = 90.0
+    start_seconds = 180.0  # of a busy machine: a start that is ended begins anew, and takes longer still
 
     async def prepare(self) -> Launch:
         data = self.context.own_data(self.name)
         text = self._properties(data)
         config = self.context.write("kafka.properties", text)
-        launch = await jvm_launch(self, "kafka.Kafka", config, text, "320m")
+        launch = await jvm_launch(self, "kafka.Kafka", config, text=text, heap="320m")
         if not (data / "log" / "meta.properties").exists():
             await self._format(launch, config)
         return launch
@@ -107,6 +110,9 @@ class Kafka(BaseComponent):
                 "num.network.threads=2",
                 "num.io.threads=2",
                 "log.cleaner.dedupe.buffer.size=16777216",
+                # ADR 16: a broker that replays the removal of a user before it knows of any loses all of them.
+                f"metadata.log.max.snapshot.interval.ms={SNAPSHOT_SECONDS * 1000}",
+                "metadata.max.retention.ms=3600000",
                 "",
             )
         )
@@ -114,17 +120,7 @@ class Kafka(BaseComponent):
     def _admin(self) -> Any:
         from confluent_kafka.admin import AdminClient
 
-        return AdminClient(
-            {
-                "bootstrap.servers": self.context.at("kafka"),
-                "security.protocol": "SASL_PLAINTEXT",
-                "sasl.mechanisms": "PLAIN",
-                "sasl.username": "admin",
-                "sasl.password": self.context.secrets["kafka_admin_password"],
-                "log_level": 0,
-                "socket.timeout.ms": 4000,
-            }
-        )
+        return AdminClient({**self.context.kafka_admin(), "socket.timeout.ms": 4000})
 
     async def probe(self) -> str | None:
         _, writer = await asyncio.open_connection(HOST, self.port)
@@ -142,12 +138,10 @@ class Kafka(BaseComponent):
         await asyncio.to_thread(self._users)
 
     def _users(self) -> None:
+        """At every start, since a broker may have lost them (ADR 16); the operator then repairs those of the cells."""
         from confluent_kafka import admin as kafka
 
         users = {name: self.context.secrets[f"kafka_{name}_password"] for name in ("admin", "connect", "analytics")}
-        mark = self.context.home.data(self.name) / ".users"
-        if files.read_json(mark, {}).get("users") == sorted(users):
-            return
         client = self._admin()
         info = kafka.ScramCredentialInfo(kafka.ScramMechanism.SCRAM_SHA_256, 4096)
         changes = [kafka.UserScramCredentialUpsertion(user, info, word.encode()) for user, word in users.items()]
@@ -164,4 +158,3 @@ class Kafka(BaseComponent):
         ]
         for future in client.create_acls(bindings).values():
             future.result(30)
-        files.write_json(mark, {"users": sorted(users)}, owner=self.context.home.user)

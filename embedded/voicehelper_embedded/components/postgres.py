@@ -12,6 +12,7 @@ import psutil
 from voicehelper_core import embedded_store
 
 from voicehelper_embedded import files
+from voicehelper_embedded.components import postgres_rights
 from voicehelper_embedded.components.base import BaseComponent
 from voicehelper_embedded.context import DATABASE, HOST
 from voicehelper_embedded.preflight import postgres_bin
@@ -34,15 +35,19 @@ shared_buffers = 64MB
 wal_level = logical
 max_wal_senders = 12
 max_replication_slots = 12
-max_slot_wal_keep_size = 4GB
+max_slot_wal_keep_size = '{wal_ceiling}'
 synchronous_commit = on
 logging_collector = off
 log_min_messages = warning
 log_statement = none
+# Neither statements (a failed ALTER ROLE holds a password) nor details of errors (they show rows of tenants).
+log_min_error_statement = panic
+log_error_verbosity = terse
 timezone = 'UTC'
 """
 _ACCESS = f"""
-host all all {HOST}/32 scram-sha-256
+host {DATABASE} all {HOST}/32 scram-sha-256
+host all postgres {HOST}/32 scram-sha-256
 host replication debezium {HOST}/32 scram-sha-256
 """
 
@@ -87,7 +92,8 @@ class Postgres(BaseComponent):
         if not (data / "PG_VERSION").exists():
             await self._init(data)
         await _forget_lock(data)
-        config = _SETTINGS.format(host=HOST, port=self.port)
+        own = {"wal_ceiling": "4GB", **self.context.overrides(self.name)}
+        config = _SETTINGS.format(host=HOST, port=self.port, **own)
         files.write(data / "voicehelper.conf", config, owner=self.context.home.user)
         files.write(data / "pg_hba.conf", _ACCESS, owner=self.context.home.user)
         return self._launch(data, "postgres", "-D", str(data), config=config)
@@ -139,11 +145,14 @@ class Postgres(BaseComponent):
         try:
             if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE):
                 await connection.execute(f"CREATE DATABASE {DATABASE}")
+            await postgres_rights.close_databases(connection)
         finally:
             await connection.close()
         connection = await self._connect(DATABASE)
         try:
             await self._roles(connection)
+            lockers = ("control_plane", "analytics")
+            await postgres_rights.restrict(connection, lockers=lockers, replicator="debezium")
         finally:
             await connection.close()
         connection = await asyncpg.connect(self.context.dsn("control_plane"), timeout=5)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from voicehelper_router import bootstrap, envoy
 from voicehelper_router.settings import BootstrapSettings
 
 from voicehelper_embedded import probes
+from voicehelper_embedded.components import xds
 from voicehelper_embedded.components.base import BaseComponent
 from voicehelper_embedded.context import HOST
 from voicehelper_embedded.supervisor.process import Launch
@@ -21,13 +23,17 @@ class Router(BaseComponent):
     port_name = "router"
     start_seconds = 120.0
 
+    @property
+    def _admin(self) -> Path:
+        return self.context.home.data(self.name) / "admin.sock"
+
     async def prepare(self) -> Launch:
         data = self.context.own_data(self.name)
         ports = self.context.ports
         settings = BootstrapSettings(
             listen_port=ports["router"],
-            admin_port=ports["router-admin"],
-            xds_port=ports["xds"],
+            admin_socket=self._admin,
+            xds_socket=xds.socket(self.context),
             jwks_port=ports["xds-http"],
             identity_port=ports["api"],
         )
@@ -43,7 +49,7 @@ class Router(BaseComponent):
         )
 
     async def probe(self) -> str | None:
-        status, body = await probes.get(HOST, self.context.ports["router-admin"], "/ready")
+        status, body = await probes.get_from_socket(self._admin, "/ready")
         if status != 200:
             return f"waits for routes and keys ({body.strip().lower()})"
         status, _ = await probes.get(HOST, self.port, "/healthz")

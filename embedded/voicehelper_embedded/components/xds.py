@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from voicehelper_embedded.components.base import BaseComponent
+from voicehelper_embedded.context import Context
 from voicehelper_embedded.supervisor.process import Launch
+
+
+def socket(context: Context) -> Path:
+    """Where Envoy gets its routes: a socket, since a port would tell every process of the machine all tenants."""
+    return context.own_data("xds") / "xds.sock"
 
 
 class Xds(BaseComponent):
@@ -17,7 +25,7 @@ class Xds(BaseComponent):
         data = self.context.own_data(self.name)
         config = {
             "postgres_dsn": self.context.dsn("resources_reader"),
-            "xds_port": self.context.ports["xds"],
+            "xds_socket": socket(self.context),
             "http_port": self.context.ports["xds-http"],
             "snapshot_file": data / "snapshot.json",
             "jwks_file": data / "jwks.json",

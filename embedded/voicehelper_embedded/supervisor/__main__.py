@@ -26,7 +26,7 @@ logger = log.get_logger(__name__)
 
 async def supervise(home: Home) -> None:
     """Keep everything running until SIGTERM or ``POST /stop``."""
-    context = Context.load(home)
+    context, settings = Context.load(home), home.settings
     table = ProcessTable(home.folder)
     supervisor = Supervisor(table, home.logs)
     workloads = Workloads(context, supervisor)
@@ -41,13 +41,23 @@ async def supervise(home: Home) -> None:
     for component in components.all_of(context):
         supervisor.add(component)
     workloads.restore()
-    info = {"pid": os.getpid(), "release": context.release.id, "user": home.user, "ports": dict(context.ports)}
+    info = {
+        "pid": os.getpid(),
+        "release": context.release.id,
+        "settings": settings,
+        "user": home.user,
+        "ports": dict(context.ports),
+    }
     api = server.Api(server.create(supervisor, workloads, end, info), server.listen(home))
     await api.start()
-    rotating = asyncio.create_task(supervisor.rotate_logs(), name="logs")
+    chores = [
+        asyncio.create_task(supervisor.rotate_logs(), name="logs"),
+        asyncio.create_task(supervisor.clock.run(), name="clock"),
+    ]
     logger.info("supervising", home=str(home.folder))
     stop_processes = await ending
-    rotating.cancel()
+    for chore in chores:
+        chore.cancel()
     if stop_processes:
         await supervisor.stop()
     else:

@@ -113,6 +113,20 @@ class Process:
         await self.ended(_KILL_SECONDS)
 
 
+FAKETIME_LIBRARY = "VOICEHELPER_FAKETIME_LIBRARY"
+_REAL_CLOCK = ("java", "envoy")  # they hang under libfaketime
+
+
+def clock_environment(program: str) -> dict[str, str]:
+    """A clock of its own for our processes, where a test started the platform under faketime (chaos-scenarios.md).
+
+    The library comes under a name of ours, since the command that starts the platform cannot sleep with it.
+    """
+    if (library := os.environ.get(FAKETIME_LIBRARY)) is None or Path(program).name in _REAL_CLOCK:
+        return {}
+    return {"LD_PRELOAD": library, **{name: value for name, value in os.environ.items() if name.startswith("FAKETIME")}}
+
+
 def start(launch: Launch, log: Path, mark: str) -> Process:
     """Start it as its user in a session of its own. Raises OSError."""
     account = pwd.getpwnam(launch.user) if launch.user else None
@@ -122,7 +136,7 @@ def start(launch: Launch, log: Path, mark: str) -> Process:
             os.fchown(descriptor, -1, account.pw_gid)
         child = subprocess.Popen(
             list(launch.argv),
-            env={**launch.environment, MARK: mark},
+            env={**launch.environment, **clock_environment(launch.argv[0]), MARK: mark},
             cwd=launch.folder,
             stdin=subprocess.DEVNULL,
             stdout=descriptor,

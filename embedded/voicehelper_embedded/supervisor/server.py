@@ -29,6 +29,16 @@ def create(supervisor: Supervisor, workloads: Workloads, end: Callable[[bool], N
     async def components(memory: bool = True) -> dict[str, Any]:
         return {**info, "components": await asyncio.to_thread(supervisor.describe, memory=memory)}
 
+    @app.post("/components/{name}/stop", status_code=202)
+    async def hold(name: str) -> dict[str, bool]:
+        supervisor.unit(name).hold()
+        return {"stopping": True}
+
+    @app.post("/components/{name}/start", status_code=202)
+    async def let_go(name: str) -> dict[str, bool]:
+        supervisor.unit(name).let_go()
+        return {"starting": True}
+
     @app.get("/workloads")
     async def listing() -> list[dict[str, Any]]:
         return workloads.describe_all()

@@ -8,9 +8,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from voicehelper_core.errors import NotFound
 from voicehelper_core.log import get_logger
 
 from voicehelper_embedded.supervisor import identity, logfiles
+from voicehelper_embedded.supervisor.clock import AwakeClock
 from voicehelper_embedded.supervisor.process import Launch, Process
 from voicehelper_embedded.supervisor.state import ProcessTable
 from voicehelper_embedded.supervisor.unit import Component, Unit
@@ -24,12 +26,13 @@ class Supervisor:
 
     def __init__(self, table: ProcessTable, logs: Path) -> None:
         self.table, self._logs = table, logs
+        self.clock = AwakeClock()
         self.units: dict[str, Unit] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def add(self, component: Component) -> Unit:
         """Run a component from now on."""
-        unit = Unit(component, self.table, self._logs)
+        unit = Unit(component, self.table, self._logs, self.clock)
         self.units[component.name] = unit
         required = [self.units[name] for name in component.requires]
         self._tasks[component.name] = asyncio.create_task(unit.run(required), name=component.name)
@@ -41,6 +44,12 @@ class Supervisor:
             log.error("a component's keeper failed", component=task.get_name(), exc_info=error)
             if unit := self.units.get(task.get_name()):
                 unit.state.state, unit.state.message = "failed", f"{type(error).__name__}: {error}"
+
+    def unit(self, name: str) -> Unit:
+        """A component's keeper. Raises NotFound."""
+        if name not in self.units:
+            raise NotFound(f"no component '{name}'; there are: {', '.join(self.units)}")
+        return self.units[name]
 
     async def remove(self, name: str) -> None:
         """Stop a component and forget it."""

@@ -12,16 +12,22 @@ from typing import Protocol
 from voicehelper_core.log import get_logger
 
 from voicehelper_embedded.supervisor import identity
+from voicehelper_embedded.supervisor.clock import AwakeClock
 from voicehelper_embedded.supervisor.process import Launch, Process, start
 from voicehelper_embedded.supervisor.state import Known, ProcessTable
 
 log = get_logger(__name__)
 BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-_STABLE_SECONDS = 30.0
+_STABLE_SECONDS = 10.0  # what has served for so long and ends is started again at once, however often it ended before
 _PROBE_STARTING = 0.15
 _PROBE_READY = 3.0
 _PROBE_SECONDS = 5
-_FAILURES_UNTIL_RESTART = 10  # of the probe, 3 s apart: what does not answer for half a minute is started again
+_FAILURES_UNTIL_DEGRADED = 3  # one slow answer of a busy component is not news
+UNANSWERED_SECONDS = 45.0
+"""What does not answer its probes for so long (it is frozen, or hangs) is started again."""
+UNREADY_SECONDS = 300.0
+"""What answers, but says that it is not ready, mostly waits for others; a restart is the last resort then."""
+HELD = "held"
 
 
 class Component(Protocol):
@@ -62,13 +68,14 @@ class State:
 class Unit:
     """Runs a component until it is stopped: start or adopt, wait, set up, watch, restart with back-off."""
 
-    def __init__(self, component: Component, table: ProcessTable, logs: Path) -> None:
-        self.component, self._table = component, table
+    def __init__(self, component: Component, table: ProcessTable, logs: Path, clock: AwakeClock) -> None:
+        self.component, self._table, self._clock = component, table, clock
         self.log_file = logs / f"{component.name}.log"
         self.state = State()
         self.ready = asyncio.Event()
         self.process: Process | None = None
         self._changed = asyncio.Event()
+        self._held = False
 
     @property
     def mark(self) -> str:
@@ -79,6 +86,16 @@ class Unit:
         """Prepare anew now and restart the process when that gave something else."""
         self._changed.set()
 
+    def hold(self) -> None:
+        """Stop it and keep it stopped until ``let_go``, or until another supervisor takes over."""
+        self._held = True
+        self._changed.set()
+
+    def let_go(self) -> None:
+        """Run it again."""
+        self._held = False
+        self._changed.set()
+
     async def run(self, required: list[Unit]) -> None:
         """Until cancelled; the process lives on then (a later supervisor adopts it, or ``stop`` ends it)."""
         begun, failures = time.monotonic(), 0
@@ -86,17 +103,21 @@ class Unit:
             self.state.message = f"waits for {unit.component.name}"
             await unit.ready.wait()
         while True:
-            started = time.monotonic()
+            if self._held:
+                await self._rest()
+            served = None
             try:
                 self._changed.clear()
                 await self._bring_up(begun)
+                served = time.monotonic()
                 ended = await self._watch()
             except Exception as error:  # whatever keeps a component down, the next try may find it gone
                 ended = f"{error}" or type(error).__name__
             self.ready.clear()
             if self._changed.is_set() and (self.process is None or self.process.alive()):
                 continue
-            failures = 1 if time.monotonic() - started > _STABLE_SECONDS else failures + 1
+            stable = served is not None and time.monotonic() - served > _STABLE_SECONDS
+            failures = 1 if stable else failures + 1
             pause = backoff(failures)
             self.state.state, self.state.message = "backoff", f"{ended}; starts again in {pause:g} s"
             self.state.restarts += 1
@@ -105,25 +126,41 @@ class Unit:
                 async with asyncio.timeout(pause):  # not wait_for, which may swallow a cancellation in Python 3.11
                     await self._changed.wait()
 
+    async def _rest(self) -> None:
+        await self.stop()
+        while self._held:
+            self.state.state = HELD
+            self.state.message = f"stopped on request: `voicehelper start {self.component.name}` runs it again"
+            self._changed.clear()
+            await self._changed.wait()
+
     async def _bring_up(self, begun: float) -> None:
         self.state.state, self.state.message = "starting", "prepares its files"
         launch = await self.component.prepare()
         self.process = await self._adopted(launch) or await self._start(launch)
         self.state.message = "starts"
-        end = time.monotonic() + self.component.start_seconds
-        while (missing := await self._probe()) is not None:
-            if not self.process.alive():
-                raise RuntimeError(f"{self.process.ending()} while starting: see {self.log_file}")
-            if time.monotonic() > end:
-                await self.process.stop()
-                raise TimeoutError(f"not ready after {self.component.start_seconds:g} s: {missing}")
-            self.state.message = missing
-            await self.process.ended(_PROBE_STARTING)
+        await self._await_ready(self.process)
         self.state.message = "is set up"
         await self.component.setup()
         self.state.state, self.state.message = "ready", ""
         self.state.ready_after = round(time.monotonic() - begun, 1)
         self.ready.set()
+
+    async def _await_ready(self, process: Process) -> None:
+        """It has its own time to answer at all; one that answers is at work (it replays, it waits for others)."""
+        started, heard = self._clock.now(), False
+        while True:
+            missing, answered = await self._probe()
+            if missing is None:
+                return
+            heard, waited = heard or answered, self._clock.now() - started
+            if not process.alive():
+                raise RuntimeError(f"{process.ending()} while starting: see {self.log_file}")
+            if waited > self.component.start_seconds + (UNREADY_SECONDS if heard else 0):
+                await process.stop()
+                raise TimeoutError(f"not ready after {waited:.0f} s: {missing}")
+            self.state.message = missing
+            await process.ended(_PROBE_STARTING)
 
     async def _adopted(self, launch: Launch) -> Process | None:
         known = self._table.get(self.component.name)
@@ -150,16 +187,18 @@ class Unit:
         log.info("component started", component=self.component.name, pid=process.pid, restarts=self.state.restarts)
         return process
 
-    async def _probe(self) -> str | None:
+    async def _probe(self) -> tuple[str | None, bool]:
+        """What is missing, if anything, and whether it answered at all."""
         try:
             async with asyncio.timeout(_PROBE_SECONDS):
-                return await self.component.probe()
+                return await self.component.probe(), True
         except Exception as error:  # a starting component may fail in any way
-            return f"does not answer yet ({type(error).__name__})"
+            return f"does not answer ({type(error).__name__})", False
 
     async def _watch(self) -> str:
         """Until the process ends, stops answering or has to change; says why."""
         assert self.process is not None
+        heard = ready = self._clock.now()
         failures = 0
         ended = asyncio.create_task(self.process.ended())
         changed = asyncio.create_task(self._changed.wait())
@@ -170,13 +209,16 @@ class Unit:
                     return self.process.ending()
                 if changed.done():
                     return "its configuration changed"
-                missing = await self._probe()
+                asked = self._clock.now()
+                missing, answered = await self._probe()
+                heard, ready = asked if answered else heard, ready if missing else asked
                 failures = failures + 1 if missing else 0
-                self.state.state = "degraded" if missing else "ready"
-                self.state.message = missing or ""
-                if failures >= _FAILURES_UNTIL_RESTART:
+                if not missing or failures >= _FAILURES_UNTIL_DEGRADED:
+                    self.state.state, self.state.message = ("degraded", missing) if missing else ("ready", "")
+                now = self._clock.now()
+                if now - heard >= UNANSWERED_SECONDS or now - ready >= UNREADY_SECONDS:
                     await self.process.stop()
-                    return f"it did not answer: {missing}"
+                    return f"it was not ready for {now - ready:.0f} s: {missing}"
         finally:
             for task in (ended, changed):
                 task.cancel()

@@ -6,6 +6,7 @@ import asyncio
 import pwd
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 from voicehelper_core import names
@@ -92,8 +93,12 @@ class Workloads:
                 await asyncio.to_thread(cells.share_objects, self._context, cell_id, None)
 
     async def run(self, name: str, step: Run) -> dict[str, Any]:
-        """Run a step to its end as the cell's user."""
+        """Run a step to its end as the cell's user; one at a time, since they share the file of their settings."""
         _check(name, step)
+        async with self._locks.setdefault(f"{name} {step.command}", asyncio.Lock()):
+            return await self._run(step)
+
+    async def _run(self, step: Run) -> dict[str, Any]:
         user = await asyncio.to_thread(cells.owner, self._context, step.cell_id)
         what = cells.launch(
             self._context,
@@ -124,6 +129,8 @@ class Workloads:
             done = await asyncio.to_thread(call)
         except subprocess.TimeoutExpired:
             return {"status": 124, "stdout": "", "stderr": f"not done after {RUN_SECONDS} s"}
+        finally:  # the workload runs as the same user and may not have a step's credentials (it could become an owner)
+            Path(what.environment["VOICEHELPER_CONFIG"]).unlink(missing_ok=True)
         return {"status": done.returncode, "stdout": done.stdout[-10_000:], "stderr": done.stderr[-10_000:]}
 
     def _units(self) -> dict[str, Unit]:

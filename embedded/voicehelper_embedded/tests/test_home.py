@@ -33,6 +33,18 @@ def test_users_belong_to_their_home():
     assert Home(Path("/srv/a")).user is None
 
 
+def test_changed_settings_are_noticed(home):
+    """By ``client.start``, which lets a new supervisor take over then."""
+    seen = [home.settings]
+    for text in ('{"cells": {"model_name": "a"}}', '{"cells": {"model_name": "b"}}'):
+        (home.folder / "settings.json").write_text(text)
+        seen.append(home.settings)
+        assert home.settings == seen[-1]
+    assert len(set(seen)) == 3
+    (home.folder / "settings.json").unlink()
+    assert home.settings == seen[0]
+
+
 def test_folders_with_secrets_are_private(home):
     for folder in (home.state, home.secrets, home.logs):
         assert mode(folder) == 0o700

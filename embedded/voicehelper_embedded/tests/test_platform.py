@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import stat
 import subprocess
+import time
 from pathlib import Path
 
 import psutil
 import pytest
+from confluent_kafka import admin as kafka
+from voicehelper_embedded.components.kafka import SNAPSHOT_SECONDS
 
+_SCRAM = kafka.ScramMechanism.SCRAM_SHA_256
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 
@@ -47,6 +52,29 @@ def test_a_killed_component_comes_back(watched, name):
     watched.until_running()
     with watched.platform.client("acme") as acme:
         assert acme.get("/api/v1/conversations").status_code == 200
+
+
+def test_kafka_keeps_its_users_when_many_were_removed(watched):
+    """Kafka loses all users when it replays a removal first (ADR 16): with so many, each start would."""
+    client, info = kafka.AdminClient(watched.platform.kafka_admin), kafka.ScramCredentialInfo(_SCRAM, 4096)
+    cells = {watched.platform.resource("tenant", name)["status"]["cellId"] for name in ("acme", "globex")}
+    data = watched.platform.home / "data" / "kafka" / "log" / "__cluster_metadata-0"
+    end = time.monotonic() + 3 * SNAPSHOT_SECONDS
+    while not any(not path.name.startswith("0" * 20) for path in data.glob("*.checkpoint")):
+        assert time.monotonic() < end, "Kafka takes no snapshot"
+        time.sleep(0.5)
+    removed = [hashlib.sha256(str(number).encode()).hexdigest()[:12] for number in range(200)]
+    for changes in (
+        [kafka.UserScramCredentialUpsertion(user, info, b"not used") for user in removed],
+        [kafka.UserScramCredentialDeletion(user, _SCRAM) for user in removed],
+    ):
+        for future in client.alter_user_scram_credentials(changes).values():
+            future.result(30)
+    pid = watched.kill("kafka")
+    watched.until_replaced("kafka", pid)
+    client = kafka.AdminClient(watched.platform.kafka_admin)
+    assert cells | {"admin", "analytics", "connect"} <= set(client.describe_user_scram_credentials().result(20))
+    watched.until_running()
 
 
 def test_the_next_up_adopts_what_a_killed_supervisor_left(watched):

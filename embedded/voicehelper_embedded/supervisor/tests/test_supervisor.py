@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -9,7 +10,9 @@ import sys
 import time
 
 import pytest
+from voicehelper_core.errors import NotFound
 from voicehelper_embedded.supervisor import identity, unit
+from voicehelper_embedded.supervisor.clock import AwakeClock
 from voicehelper_embedded.supervisor.identity import Identity
 from voicehelper_embedded.supervisor.process import Launch, Process, start
 from voicehelper_embedded.supervisor.state import Known, ProcessTable
@@ -129,8 +132,39 @@ async def test_what_cannot_start_backs_off_and_says_why(house, Sleeper, eventual
     assert "broken.log" in keeper.state.message
 
 
+async def test_what_had_served_for_a_while_is_not_made_to_wait(house, Sleeper, eventually, monkeypatch):
+    monkeypatch.setattr(unit, "BACKOFF_SECONDS", (0.05, 600.0))
+    monkeypatch.setattr(unit, "_STABLE_SECONDS", 0.2)
+    keeper = house.supervisor().add(Sleeper("one"))
+    for restarts in range(3):
+        await eventually(keeper.ready.is_set)
+        assert keeper.state.restarts == restarts
+        await asyncio.sleep(0.5)
+        os.kill(keeper.process.pid, signal.SIGKILL)
+        await eventually(lambda: not keeper.ready.is_set())
+    await eventually(keeper.ready.is_set)
+
+
+async def test_what_answers_while_it_starts_is_given_time_and_what_does_not_is_started_again(
+    house, Sleeper, eventually, monkeypatch
+):
+    async def refused():
+        raise ConnectionRefusedError
+
+    busy, silent = Sleeper("busy"), Sleeper("silent")
+    busy.start_seconds = silent.start_seconds = 0.2
+    busy.answer = "replays what it had begun"
+    monkeypatch.setattr(silent, "probe", refused)
+    keepers = [house.supervisor().add(sleeper) for sleeper in (busy, silent)]
+    await eventually(lambda: keepers[1].state.restarts >= 2)
+    assert keepers[0].state.restarts == 0
+    busy.answer = None
+    await eventually(keepers[0].ready.is_set)
+    assert keepers[0].state.restarts == 0
+
+
 async def test_what_stops_answering_is_started_again(house, Sleeper, eventually, monkeypatch):
-    monkeypatch.setattr(unit, "_FAILURES_UNTIL_RESTART", 3)
+    monkeypatch.setattr(unit, "UNREADY_SECONDS", 2.0)
     sleeper = Sleeper("one")
     keeper = house.supervisor().add(sleeper)
     await eventually(keeper.ready.is_set)
@@ -140,6 +174,56 @@ async def test_what_stops_answering_is_started_again(house, Sleeper, eventually,
     await eventually(lambda: keeper.process.pid != pid)
     sleeper.answer = None
     await eventually(keeper.ready.is_set)
+
+
+async def test_what_is_frozen_is_started_again(house, Sleeper, eventually, monkeypatch):
+    monkeypatch.setattr(unit, "_PROBE_READY", 0.1)
+    monkeypatch.setattr(unit, "_PROBE_SECONDS", 0.1)
+    monkeypatch.setattr(unit, "UNANSWERED_SECONDS", 0.5)
+
+    class Asked(Sleeper):
+        async def probe(self) -> str | None:
+            while identity.Identity.of(keeper.process.pid).process().status() == "stopped":
+                await asyncio.sleep(0.05)
+            return None
+
+    keeper = house.supervisor().add(Asked("one"))
+    await eventually(keeper.ready.is_set)
+    first = keeper.process.pid
+    os.kill(first, signal.SIGSTOP)
+    await eventually(lambda: keeper.process.pid != first and keeper.ready.is_set())
+
+
+async def test_what_only_waits_for_others_is_left_running(house, Sleeper, eventually, monkeypatch):
+    monkeypatch.setattr(unit, "_PROBE_READY", 0.05)
+    monkeypatch.setattr(unit, "UNANSWERED_SECONDS", 0.2)
+    sleeper = Sleeper("one")
+    keeper = house.supervisor().add(sleeper)
+    await eventually(keeper.ready.is_set)
+    first, sleeper.answer = keeper.process.pid, "waits for the database"
+    await eventually(lambda: keeper.state.state == "degraded")
+    await asyncio.sleep(0.6)
+    assert (keeper.process.pid, keeper.state.restarts) == (first, 0)
+    sleeper.answer = None
+    await eventually(lambda: keeper.state.state == "ready")
+
+
+async def test_a_component_can_be_held_and_let_go(house, Sleeper, eventually):
+    supervisor = house.supervisor()
+    keeper = supervisor.add(Sleeper("one"))
+    await eventually(keeper.ready.is_set)
+    first = keeper.process
+    supervisor.unit("one").hold()
+    await eventually(lambda: keeper.state.state == unit.HELD)
+    assert not first.alive()
+    assert "voicehelper start one" in keeper.state.message
+    await asyncio.sleep(0.5)
+    assert keeper.process is None
+    supervisor.unit("one").let_go()
+    await eventually(keeper.ready.is_set)
+    assert keeper.process.alive()
+    with pytest.raises(NotFound, match="there are: one"):
+        supervisor.unit("two")
 
 
 async def test_a_change_of_configuration_restarts_and_none_does_not(house, Sleeper, eventually):
@@ -239,3 +323,16 @@ def test_processes_inherit_nothing(house, tmp_path):
 
 def test_a_process_that_was_never_ours_is_left_alone():
     assert Process(Identity(2**22 + 7, "x:1"), Launch([], {})).rss() == 0
+
+
+async def test_a_supervisor_that_gets_no_time_blames_nobody():
+    clock = AwakeClock()
+    task = asyncio.create_task(clock.run())
+    await asyncio.sleep(0.05)
+    began, before = time.monotonic(), clock.now()
+    time.sleep(1.5)  # the loop stands still, as on a starved machine
+    await asyncio.sleep(0.01)
+    await asyncio.sleep(0.01)
+    elapsed, counted = time.monotonic() - began, clock.now() - before
+    task.cancel()
+    assert elapsed - counted > 1.0

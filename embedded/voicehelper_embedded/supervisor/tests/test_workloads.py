@@ -140,6 +140,7 @@ async def test_steps_run_to_their_end(home):
         assert json.loads(done["stdout"]) == {"schema_revision": "conversation=0001"}
         failed = await running.http.post(path, json={**BODY, "command": "migrate", "config": {"fails": 4}})
         assert failed.json()["status"] == 4
+    assert not list(home.run.rglob("migrate.json")), "the workload's user may not keep the credentials of migrations"
 
 
 @pytest.mark.parametrize(

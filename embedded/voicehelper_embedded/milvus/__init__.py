@@ -1,0 +1,1 @@
+"""Milvus Lite as this platform runs it: its server with a search that does no work in Python per stored row."""
