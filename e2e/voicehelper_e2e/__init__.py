@@ -1,0 +1,1 @@
+"""Campaigns against whole platforms: what the unit tests of no room can show."""
