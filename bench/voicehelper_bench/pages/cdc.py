@@ -1,0 +1,49 @@
+"""Messages are written with their events as a cell writes them, in its tables, under its login and in the tenant's session,
+by a process of its own; the clock starts when the commit has returned to it. At 10 and 100 rows a second a transaction
+holds one message with its event, at 1,000 it holds ten. **Kafka** is when a consumer has the event. **Queryable** is when
+`GET /api/v1/usage` through the router counts it (asked every 50 ms, so an upper bound by as much), views included.
+
+The **peer** is the same connector with Debezium's own polling (500 ms), on a slot and topics of its own, in rounds that
+alternate with ours. Polling every 5 ms costs Connect [[idle.connect.cpu]] of a core while nothing happens,
+[[idle.connect.cpu:ratio]] of what the default costs.
+
+One client that writes as fast as it can (20 messages a transaction) writes [[sustained.written]]; the usage API is
+[[sustained.lag]] behind when it stops. When the connector was away for what ten minutes at 100 messages a second write,
+Kafka is level after [[catchup.kafka]] and the usage API after [[catchup.queryable]].
+"""
+
+from __future__ import annotations
+
+from voicehelper_bench.goals import Goal
+from voicehelper_bench.plots import Plot
+
+TITLE = "Change data capture"
+_SHARED = "every process of the platform and the clients share the cores; see the cost of a message by process"
+GOALS: tuple[Goal, ...] = (
+    *(
+        Goal(f"commit -> Kafka at {rate} rows/s, P95", f"kafka.{rate}.p95", "<=", 20, why=_SHARED)
+        for rate in (10, 100, 1000)
+    ),
+    *(
+        Goal(
+            f"commit -> queryable at {rate} rows/s, P95", f"queryable.{rate}.p95", "<=", 300,
+            why="an insert of one row writes 26 files and 7 folders to the disk before it counts (twelve columns in two "
+            "tables, each synchronised), and one insert follows the other; " + _SHARED,
+        )
+        for rate in (10, 100, 1000)
+    ),
+)  # fmt: skip
+_RATES = ("10", "100", "1,000")
+PLOTS: tuple[Plot, ...] = (
+    Plot(
+        "cdc-latency",
+        "From the commit until it can be read, P95",
+        "ms",
+        _RATES,
+        {
+            "Kafka": tuple(f"kafka.{rate}.p95" for rate in (10, 100, 1000)),
+            "usage API": tuple(f"queryable.{rate}.p95" for rate in (10, 100, 1000)),
+        },
+        x_label="messages a second",
+    ),
+)

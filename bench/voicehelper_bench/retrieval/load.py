@@ -1,0 +1,84 @@
+"""Bulk loading through the product's own repositories.
+
+Passages, postings and embeddings are written to Postgres by indexing's repository, in its statements and under
+row-level security. The cell then puts the vectors into Milvus by itself: that is its repair, which rebuilds a
+tenant's partition from Postgres within a minute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import asyncpg
+from voicehelper_cell.indexing import repository
+from voicehelper_cell.indexing.chunking import Chunk
+from voicehelper_cell.indexing.models import Indexed, Job, Passage
+from voicehelper_cell.knowledge.repository import lock
+from voicehelper_cell.retrieval.terms import frequencies
+from voicehelper_core import names
+from voicehelper_core.context import TenantContext
+from voicehelper_embedded.throwaway import Platform
+
+from voicehelper_bench.retrieval.corpus import Corpus
+from voicehelper_bench.retrieval.world import World
+
+PASSAGES_IN_DOCUMENT = 500
+_REPAIR_SECONDS = 1500.0
+
+
+def chunk_id(who: TenantContext, number: int) -> uuid.UUID:
+    """Of the corpus' passage with this number."""
+    return uuid.uuid5(uuid.NAMESPACE_URL, f"{who.tenant_id}/{number}")
+
+
+async def load(world: World, who: TenantContext, corpus: Corpus) -> None:
+    """Make the corpus the tenant's documents, indexed."""
+    for first in range(0, len(corpus.texts), PASSAGES_IN_DOCUMENT):
+        numbers = range(first, min(first + PASSAGES_IN_DOCUMENT, len(corpus.texts)))
+        passages = [
+            Passage(chunk_id(who, n), Chunk(n - first, 0, len(corpus.texts[n]), corpus.texts[n]), "", counted)
+            for n, counted in zip(numbers, map(frequencies, (corpus.texts[n] for n in numbers)), strict=True)
+        ]
+        embeddings: Any = [corpus.vectors[n] for n in numbers]
+        job = Job(uuid.uuid5(uuid.NAMESPACE_URL, f"{who.tenant_id}-{first}"), 1, f"Part {first}", "", 1)
+        async with world.database.tenant(who) as connection:
+            await lock(connection, who)
+            await connection.execute(
+                "insert into documents (id, tenant_id, title, media_type, status, size_bytes, text, created_by)"
+                " values ($1, $2, $3, 'text/plain', 'indexed', 1, '', 'bench')",
+                job.document_id,
+                who.tenant_id,
+                job.title,
+            )
+            await repository.store(connection, who, [Indexed(job, passages, embeddings)])
+
+
+async def tidy(platform: Platform, world: World) -> None:
+    """What autovacuum does some minute after a load, now: postings can then be read from their index alone."""
+    connection = await asyncpg.connect(platform.postgres_dsn)
+    try:
+        cell_id = next(iter(world.who.values())).cell_id
+        for table in ("chunk_terms", "chunks", "documents", "chunk_vectors"):
+            await connection.execute(f"vacuum analyze {names.schema(cell_id, 'knowledge')}.{table}", timeout=900)
+    finally:
+        await connection.close()
+
+
+async def vectors_are_there(world: World, wanted: dict[str, int], note: Callable[[str], None]) -> None:
+    """Wait until Milvus has as many vectors as each tenant has passages. Raises TimeoutError."""
+    end, told = time.monotonic() + _REPAIR_SECONDS, 0.0
+    missing = dict(wanted)
+    while missing:
+        for name, count in list(missing.items()):
+            if await world.vectors.count(world.who[name]) == count:
+                del missing[name]
+        if time.monotonic() > end:
+            raise TimeoutError(f"the cell has not put the vectors of {', '.join(missing)} into Milvus")
+        if missing and time.monotonic() > told + 30:
+            told = time.monotonic()
+            note(f"the cell is filling Milvus: {len(missing)} tenants to go")
+        await asyncio.sleep(2)
