@@ -4,8 +4,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 PYTHON ?= /usr/bin/python3
 BIN := .venv/bin
-ROOMS := crds core operator control_plane router cell analytics cli embedded
-EXTRAS := --extra embedded --extra dev
+ROOMS := crds core operator control_plane router cell analytics cli embedded bench e2e
+EXTRAS := --extra embedded --extra bench --extra dev
 STAMP := .venv/.synced
 # The rooms are imported from the checkout; nothing has to be built or installed again after an edit.
 export PYTHONPATH := $(subst $() ,:,$(addprefix $(CURDIR)/,$(ROOMS)))
@@ -40,6 +40,22 @@ test: env ## Run the quick and the integration tests
 quick: env ## Run the quick tests only (about a minute)
 	@$(BIN)/python -m pytest -m "not integration" $(ARGS)
 
+.PHONY: bench
+bench: env ## Measure (BENCH="router cdc" for some, ARGS=--quick): JSON lines, and docs/benchmarks.md after a whole run
+	@$(BIN)/python -m voicehelper_bench $(ARGS) $(BENCH)
+
+.PHONY: fuzz
+fuzz: env ## Feed the parsers inputs that follow their branches (RUNS=n, TARGET=name)
+	@$(BIN)/python -m voicehelper_e2e.fuzz --runs $(or $(RUNS),10000) $(TARGET)
+
+.PHONY: chaos
+chaos: env ## Kill everything while clients work, then compare all stores (SEED=n; docs/chaos.md)
+	@$(BIN)/python -m voicehelper_e2e.chaos --seed $(or $(SEED),1) $(ARGS)
+
+.PHONY: scenarios
+scenarios: env ## Full disks, jumping clocks, hangs, a lost slot, poison, no control plane (docs/chaos-scenarios.md)
+	@$(BIN)/python -m voicehelper_e2e.chaos --seed $(or $(SEED),1) --scenario all $(ARGS)
+
 .PHONY: lint
 lint: env ## Check format, lint, types and the direction of imports
 	@$(BIN)/ruff format --check .
@@ -53,7 +69,7 @@ format: env ## Format the code and fix what can be fixed
 	@$(BIN)/ruff check --fix .
 
 .PHONY: generate
-generate: proto crds-yaml config-docs ## Generate gRPC code, CRD YAML and the configuration page
+generate: proto crds-yaml config-docs bench-docs ## Generate gRPC code, CRD YAML, the pages of settings and of benchmarks
 
 .PHONY: proto
 proto: env ## Generate the gRPC code from proto/
@@ -66,6 +82,10 @@ crds-yaml: env ## Generate the CRD YAML from the models
 .PHONY: config-docs
 config-docs: env ## Generate docs/configuration.md from the settings
 	@$(BIN)/python -m voicehelper_embedded.config_docs
+
+.PHONY: bench-docs
+bench-docs: env ## Generate docs/benchmarks.md from bench/results.jsonl
+	@$(BIN)/python -m voicehelper_bench.page
 
 .PHONY: lock
 lock: env ## Resolve the dependencies anew into requirements.lock

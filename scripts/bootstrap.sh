@@ -32,9 +32,10 @@ if [ ! -x .venv/bin/uv ]; then
   .venv/bin/python -m pip install --quiet --require-hashes --no-deps -r scripts/uv.lock
 fi
 say "installing $(grep -c '==' requirements.lock) packages of requirements.lock (500 MB to download the first time)"
+# Services may not write there: without bytecode each start of each cell would compile all its imports again.
 quiet=--quiet
 [ -t 1 ] && quiet=
-.venv/bin/uv pip sync $quiet --python .venv/bin/python requirements.lock
+.venv/bin/uv pip sync $quiet --compile-bytecode --python .venv/bin/python requirements.lock
 cat > .venv/bin/voicehelper <<'LAUNCHER'
 #!/bin/sh
 # Runs the command from the checkout that this environment belongs to.
