@@ -12,8 +12,8 @@ from voicehelper_cell.retrieval.terms import frequencies
 
 MAX_FAILURES = 5
 """After so many failures of its own a document is marked ``failed``; waiting for a store is not one."""
-LEASE_SECONDS = 300
-"""A claimed document is not claimed again for so long, unless its process says that it failed."""
+LEASE_SECONDS = 30
+"""A claimed document is nobody else's for so long; who works on it says so again in time, the dead do not."""
 _MODEL_TITLE = 200
 
 

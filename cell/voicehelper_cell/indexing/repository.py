@@ -14,7 +14,7 @@ from voicehelper_cell.indexing.models import LEASE_SECONDS, MAX_FAILURES, Indexe
 _PAGE = 500  # passages in one statement
 
 
-async def claim(connection: Any, document_ids: Sequence[uuid.UUID]) -> list[Job]:
+async def claim(connection: Any, document_ids: Sequence[uuid.UUID], lease_seconds: float) -> list[Job]:
     """Those that wait for indexing, counted and leased. One that ended its process too often fails here."""
     await connection.execute(
         "update documents set status = 'failed', updated_at = now(),"
@@ -27,9 +27,19 @@ async def claim(connection: Any, document_ids: Sequence[uuid.UUID]) -> list[Job]
         "update documents set attempts = attempts + 1, retry_at = now() + make_interval(secs => $2)"
         " where id = any($1) and status = 'uploaded' returning id, revision, title, text, attempts",
         document_ids,
-        LEASE_SECONDS,
+        lease_seconds,
     )
     return [Job(row["id"], row["revision"], row["title"], row["text"], row["attempts"]) for row in rows]
+
+
+async def renew(connection: Any, jobs: Sequence[Job], lease_seconds: float) -> None:
+    """The documents are still being worked on."""
+    await connection.execute(
+        "update documents set retry_at = now() + make_interval(secs => $2) where id in"
+        " (select id from documents where id = any($1) and status = 'uploaded' order by id for update)",
+        [job.document_id for job in jobs],
+        lease_seconds,
+    )
 
 
 async def still_wanted(connection: Any, jobs: Sequence[Job]) -> tuple[set[uuid.UUID], set[uuid.UUID]]:
@@ -144,7 +154,7 @@ async def _again(connection: Any, jobs: Sequence[Job], reason: str, seconds: flo
 async def due(connection: Any, limit: int) -> list[uuid.UUID]:
     """Documents that should have been indexed by now.
 
-    Nobody asks for more than a lease: what waits for longer was written before the clock was set back.
+    Nobody asks for more than two leases: what waits for longer was written before the clock was set back.
     """
     rows = await connection.fetch(
         "select id from documents where status = 'uploaded'"

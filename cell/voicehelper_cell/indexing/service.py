@@ -8,8 +8,10 @@ document that was replaced or deleted meanwhile is left alone and its new vector
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +24,7 @@ from voicehelper_core.log import get_logger
 from voicehelper_cell import outbox
 from voicehelper_cell.embeddings import embed
 from voicehelper_cell.indexing import repository
-from voicehelper_cell.indexing.models import Indexed, Job, passages
+from voicehelper_cell.indexing.models import LEASE_SECONDS, Indexed, Job, passages
 from voicehelper_cell.knowledge.repository import lock
 from voicehelper_cell.vectors import Vector
 
@@ -39,6 +41,7 @@ class IndexingService:
 
     def __init__(self, database: Any, vectors: Any, inference: Any) -> None:
         self._database, self._vectors, self._inference = database, vectors, inference
+        self.lease_seconds: float = LEASE_SECONDS
         self.busy: set[uuid.UUID] = set()
         """Documents that are being indexed in this process."""
 
@@ -71,11 +74,32 @@ class IndexingService:
             with context.use(who):
                 await faults.point("indexing.claim.before")
                 async with self._database.tenant(who) as connection:
-                    jobs = await repository.claim(connection, wanted)
+                    jobs = await repository.claim(connection, wanted, self.lease_seconds)
                 await faults.point("indexing.claim.recorded")
-                return await self._attempt(who, jobs) if jobs else None
+                if not jobs:
+                    return None
+                async with self._leased(who, jobs):
+                    return await self._attempt(who, jobs)
         finally:
             self.busy.difference_update(wanted)
+
+    @asynccontextmanager
+    async def _leased(self, who: TenantContext, jobs: Sequence[Job]) -> AsyncIterator[None]:
+        """Keep the jobs' leases; where that fails, another process may do the work as well, which does no harm."""
+
+        async def renew() -> None:
+            while True:
+                await asyncio.sleep(self.lease_seconds / 3)
+                with contextlib.suppress(*_AWAY):
+                    async with self._database.tenant(who) as connection:
+                        await repository.renew(connection, jobs, self.lease_seconds)
+
+        renewing = asyncio.create_task(renew())
+        try:
+            yield
+        finally:
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
 
     async def settle(self) -> None:
         """Nothing is waiting: a good moment for the vectors' housekeeping."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -53,6 +54,7 @@ async def _verified(request: Request) -> tuple[Claims, str]:
     return claims, token
 
 
+@asynccontextmanager
 async def _enter(request: Request, claims: Claims, token: str) -> AsyncIterator[TenantContext]:
     admitted = await request.app.state.placements.admit(claims)
     who = TenantContext(
@@ -75,7 +77,7 @@ async def _enter(request: Request, claims: Claims, token: str) -> AsyncIterator[
 async def _user(request: Request) -> AsyncIterator[TenantContext]:
     claims, token = await _verified(request)
     refuse_service_token(claims)
-    async for who in _enter(request, claims, token):
+    async with _enter(request, claims, token) as who:
         yield who
 
 
@@ -83,7 +85,7 @@ async def _prober(request: Request) -> AsyncIterator[TenantContext]:
     claims, token = await _verified(request)
     if "probe" not in claims.scopes:
         raise PermissionDenied("this needs a service token with the scope 'probe'")
-    async for who in _enter(request, claims, token):
+    async with _enter(request, claims, token) as who:
         yield who
 
 

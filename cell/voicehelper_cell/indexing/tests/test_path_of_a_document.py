@@ -8,6 +8,7 @@ import uuid
 from typing import Any
 
 import pytest
+from voicehelper_cell.indexing import repository
 from voicehelper_cell.indexing.events import DocumentEvents, background
 from voicehelper_cell.indexing.tests.conftest import ACME, CELL, GLOBEX, Cell, collection
 from voicehelper_cell.retrieval.bm25 import K1, B
@@ -202,6 +203,22 @@ async def test_a_replacement_during_indexing_wins(cell: Cell, fault: Any) -> Non
     assert await cell.vectors.count(ACME) == 0
     await cell.indexing.process(ACME, [document.id])
     assert "purrs" in (await cell.search(ACME, "annual fee of the bronze card"))[0].text
+
+
+async def test_who_works_keeps_its_documents_and_the_dead_lose_theirs(cell: Cell, fault: Any) -> None:
+    long, dead = await cell.upload(ACME, FEES), await cell.upload(ACME, CATS)
+    async with cell.database.tenant(ACME) as connection:
+        await repository.claim(connection, [dead.id], 0.3)
+    cell.indexing.lease_seconds = 0.3
+    fault("indexing.store.before=sleep:1000")
+    running = asyncio.create_task(cell.indexing.process(ACME, [long.id]))
+    await asyncio.sleep(0.8)
+    assert not running.done()
+    assert await cell.repair.sweep(ACME) == 1
+    await running
+    assert [row["id"] for row in await cell.sql(ACME, "select id from documents where status = 'uploaded'")] == [
+        dead.id
+    ]
 
 
 async def test_the_queue_and_the_sweep_index_what_waits(cell: Cell) -> None:
