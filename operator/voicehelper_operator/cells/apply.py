@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +17,7 @@ from voicehelper_crds import Cell
 from voicehelper_operator.cells.observe import Observation
 from voicehelper_operator.cells.plan import FINALIZER, Step
 from voicehelper_operator.settings import OperatorSettings
+from voicehelper_operator.slices.attempts import attempted, described, explained
 from voicehelper_operator.slices.credentials import CellCredentials
 from voicehelper_operator.slices.interface import CellRef, Slice
 from voicehelper_operator.workloads.interface import WorkloadRuntime, WorkloadSpec, WorkloadState
@@ -84,17 +85,14 @@ class CellApplier:
                 await self.runtime.remove(seen.ref.cell_id)
                 await faults.point("operator.workload.remove.effect")
             case "archive-slices":
-                await asyncio.gather(*(item.archive(seen.ref) for item in self.slices))
+                return await self._end({item.store: item.archive(seen.ref) for item in self.slices}, outcome)
             case "remove-slices":
                 await faults.point("operator.cell.remove.before")
                 # Postgres first: while events of the cell are on their way, Kafka Connect would make its topics again.
                 first = [item for item in self.slices if item.store == "postgres"]
-                try:
-                    await asyncio.gather(*(item.remove(seen.ref) for item in first))
-                except Unavailable as error:
-                    outcome.waiting = error.detail
-                    return False
-                await asyncio.gather(*(item.remove(seen.ref) for item in self.slices if item not in first))
+                for part in first, [item for item in self.slices if item not in first]:
+                    if not await self._end({item.store: item.remove(seen.ref) for item in part}, outcome):
+                        return False
                 await self.credentials.remove(seen.ref.cell_id)
                 await faults.point("operator.cell.remove.effect")
             case "release":
@@ -103,6 +101,12 @@ class CellApplier:
             case "refuse":
                 return False
         return True
+
+    async def _end(self, jobs: Mapping[str, Awaitable[None]], outcome: Outcome) -> bool:
+        problems = await attempted(jobs)
+        if problems:
+            outcome.waiting = f"what is in the way: {described(problems)}"
+        return not problems
 
     async def _release(self, cell: Cell) -> None:
         left = [item for item in cell.metadata.finalizers if item != FINALIZER]
@@ -125,7 +129,7 @@ class CellApplier:
             made = await item.ensure(ref)
             return made, await item.verify(ref)
         except Exception as error:  # each client raises its own; the others go on, and this one is tried again
-            return [], f"{type(error).__name__}: {error}"[:500]
+            return [], explained(error)
 
     async def _migrate(self, seen: Observation, outcome: Outcome) -> bool:
         await faults.point("operator.migrate.before")

@@ -6,13 +6,13 @@ import asyncio
 import secrets as random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from voicehelper_core import errors, faults
 from voicehelper_core.ports import ResourceStore, SecretStore
 from voicehelper_crds import API_VERSION, Cell, Tenant
 
 from voicehelper_operator.identity import Admin, AdminState, Identity
+from voicehelper_operator.slices.attempts import attempted, explained
 from voicehelper_operator.slices.interface import CellRef, Slice, TenantRef
 from voicehelper_operator.tenants.observe import Observation
 from voicehelper_operator.tenants.plan import FINALIZER, Plan, limits
@@ -168,16 +168,8 @@ class TenantApplier:
         tenant_id, cell_id = tenant.status.tenant_id, tenant.status.cell_id
         if tenant_id is None or cell_id is None:
             return {}
-        removing = (item.remove_tenant(CellRef(cell_id), tenant_id, data=data) for item in self.slices)
-        results = await asyncio.gather(*removing, return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException) and not isinstance(result, Exception):
-                raise result
-        return {
-            item.store: f"{type(result).__name__}: {result}"[:500]
-            for item, result in zip(self.slices, results, strict=True)
-            if isinstance(result, Exception)
-        }
+        cell = CellRef(cell_id)
+        return await attempted({item.store: item.remove_tenant(cell, tenant_id, data=data) for item in self.slices})
 
     async def release(self, tenant: Tenant) -> None:
         """Drop the finalizer; the resource goes."""
@@ -196,9 +188,4 @@ async def _guarded(item: Slice, ref: CellRef, part: TenantRef) -> tuple[list[str
     try:
         return await item.ensure_tenant(ref, part), None
     except Exception as error:  # each client raises its own; the others go on, and this one is tried again
-        return [], f"{type(error).__name__}: {error}"[:500]
-
-
-def described(problems: dict[str, Any]) -> str:
-    """Problems by store as a sentence."""
-    return "; ".join(f"{store}: {problem}" for store, problem in problems.items())
+        return [], explained(error)

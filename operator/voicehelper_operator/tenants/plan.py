@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from voicehelper_crds import Tenant, TenantPlan
+from voicehelper_crds import Cell, Tenant, TenantPlan
 
 from voicehelper_operator.engine.conditions import holds
 from voicehelper_operator.tenants.observe import Observation
@@ -68,9 +68,15 @@ def _deletion(seen: Observation) -> Plan:
     if tenant.status.tenant_id is None:
         return Plan(("release",))
     if seen.own_cell is not None:
-        return Plan(("leave", "end-cell"), waiting=f"cell '{seen.own_cell.metadata.name}' is being removed")
+        return Plan(("leave", "end-cell"), waiting=_ending(seen.own_cell))
     remove: tuple[Step, ...] = ("remove-data",) if tenant.spec.deletion.policy == "Delete" else ()
     return Plan(("leave", *remove, "release"))
+
+
+def _ending(cell: Cell) -> str:
+    """The end of a cell of the tenant's own, with what it says itself."""
+    told = next((item.message for item in cell.status.conditions if item.reason == "Deleting"), "")
+    return f"cell '{cell.metadata.name}' goes first" + (f": {told}" if told else "")
 
 
 def limits(tenant: Tenant, plan: TenantPlan) -> Mapping[str, Any]:

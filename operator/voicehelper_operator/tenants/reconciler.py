@@ -65,6 +65,7 @@ class TenantReconciler:
             await self._report(seen, reporting.status(seen, planned, Outcome(slice_problems=problems), self._endpoint))
             return Result(again=True)
         if "end-cell" in planned.steps:
+            await self._report(seen, reporting.status(seen, planned, Outcome(), self._endpoint))
             return Result(again=True)
         if "release" in planned.steps:
             text = f"id {tenant.status.tenant_id}, by deletion policy {tenant.spec.deletion.policy}"

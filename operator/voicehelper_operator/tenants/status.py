@@ -5,7 +5,8 @@ from __future__ import annotations
 from voicehelper_crds import TenantStatus
 
 from voicehelper_operator.engine.conditions import Judgement, holds, merged, no, yes
-from voicehelper_operator.tenants.apply import Outcome, described
+from voicehelper_operator.slices.attempts import described
+from voicehelper_operator.tenants.apply import Outcome
 from voicehelper_operator.tenants.observe import Observation
 from voicehelper_operator.tenants.placement import NotPlaced, Placed
 from voicehelper_operator.tenants.plan import Plan
@@ -27,6 +28,8 @@ def judge(seen: Observation, planned: Plan, outcome: Outcome) -> list[Judgement]
         message = f"the tenant is being removed by its deletion policy {tenant.spec.deletion.policy}"
         if outcome.slice_problems:
             message = f"{message}; what is in the way: {described(outcome.slice_problems)}"
+        elif planned.waiting:
+            message = f"{message}; {planned.waiting}"
         return [no("Routable", "Deleting", message), no("Ready", "Deleting", message)]
     if planned.refusal:
         return [*first, no("Accepted", *planned.refusal), no("Ready", *planned.refusal)]
