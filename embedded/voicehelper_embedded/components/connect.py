@@ -101,7 +101,10 @@ class Connect(BaseComponent):
             return f"answers {answer.status_code}"
         if CONNECTOR not in answer.json():
             return None  # setup makes it
-        return await self._slot() or await self._connector()
+        # Both at all events: a slot that was given up goes, and a connector that failed starts again, which else would
+        # never follow the log.
+        slot, connector = await self._slot(), await self._connector()
+        return slot or connector
 
     async def _slot(self) -> str | None:
         """None while the connector follows the log; a slot that Postgres has given up is removed: see ``cdc.slot``."""
