@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -17,7 +16,7 @@ from voicehelper_crds import Cell
 from voicehelper_operator.cells.observe import Observation
 from voicehelper_operator.cells.plan import FINALIZER, Step
 from voicehelper_operator.settings import OperatorSettings
-from voicehelper_operator.slices.attempts import attempted, described, explained
+from voicehelper_operator.slices.attempts import attempted, described, ensured
 from voicehelper_operator.slices.credentials import CellCredentials
 from voicehelper_operator.slices.interface import CellRef, Slice
 from voicehelper_operator.workloads.interface import WorkloadRuntime, WorkloadSpec, WorkloadState
@@ -115,21 +114,9 @@ class CellApplier:
         await faults.point("operator.cell.release.recorded")
 
     async def _slices(self, ref: CellRef, outcome: Outcome) -> None:
-        results = await asyncio.gather(*(self._slice(item, ref) for item in self.slices))
-        for item, (made, problem) in zip(self.slices, results, strict=True):
-            outcome.made += made
-            if problem:
-                outcome.problems[item.store] = problem
-            else:
-                outcome.problems.pop(item.store, None)
+        made, outcome.problems = await ensured({item.store: _slice(item, ref) for item in self.slices})
+        outcome.made += made
         outcome.slices_done = not outcome.problems
-
-    async def _slice(self, item: Slice, ref: CellRef) -> tuple[list[str], str | None]:
-        try:
-            made = await item.ensure(ref)
-            return made, await item.verify(ref)
-        except Exception as error:  # each client raises its own; the others go on, and this one is tried again
-            return [], explained(error)
 
     async def _migrate(self, seen: Observation, outcome: Outcome) -> bool:
         await faults.point("operator.migrate.before")
@@ -192,3 +179,8 @@ class CellApplier:
         password = secret["migrator_password" if migrator else "postgres_password"]
         place = f"{self.settings.postgres_host}:{self.settings.postgres_port}/{self.settings.postgres_database}"
         return f"postgresql://{role}:{password}@{place}"
+
+
+async def _slice(item: Slice, ref: CellRef) -> tuple[list[str], str | None]:
+    made = await item.ensure(ref)
+    return made, await item.verify(ref)

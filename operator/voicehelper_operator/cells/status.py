@@ -11,6 +11,7 @@ from voicehelper_operator.cells.apply import Outcome
 from voicehelper_operator.cells.observe import Observation
 from voicehelper_operator.cells.plan import Plan
 from voicehelper_operator.engine.conditions import Judgement, holds, merged, no, yes
+from voicehelper_operator.slices.attempts import described
 from voicehelper_operator.slices.interface import Captured, Slice
 from voicehelper_operator.workloads.interface import workload_name
 
@@ -43,8 +44,7 @@ def _slices(outcome: Outcome, slices: Sequence[Slice]) -> list[Judgement]:
         )
         isolated = no("StoreIsolated", "EmbeddedStores", message)
     if outcome.problems:
-        message = "; ".join(f"{store}: {problem}" for store, problem in outcome.problems.items())
-        return [no("SlicesReady", "SliceFailed", message), isolated]
+        return [no("SlicesReady", "SliceFailed", described(outcome.problems)), isolated]
     ready = yes("SlicesReady", "AllThere") if outcome.slices_done else no("SlicesReady", "Pending", "not looked at yet")
     return [ready, isolated]
 

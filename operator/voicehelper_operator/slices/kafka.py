@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError as AioKafkaError
 from confluent_kafka import KafkaException
 from confluent_kafka import admin as kafka
 from voicehelper_core import faults, names
+from voicehelper_core.kafka import scram
 
 from voicehelper_operator.settings import OperatorSettings
 from voicehelper_operator.slices.credentials import CellCredentials
@@ -136,12 +137,7 @@ class KafkaSlice:
     async def _once(self, cell_id: str, password: str) -> str | None:
         """On a connection of its own, without the threads of a confluent client."""
         client = AIOKafkaAdminClient(
-            bootstrap_servers=self._settings.kafka_bootstrap,
-            request_timeout_ms=10_000,
-            security_protocol="SASL_PLAINTEXT",
-            sasl_mechanism="SCRAM-SHA-256",
-            sasl_plain_username=names.kafka_user(cell_id),
-            sasl_plain_password=password,
+            **scram(self._settings.kafka_bootstrap, names.kafka_user(cell_id), password), request_timeout_ms=10_000
         )
         try:
             async with asyncio.timeout(_LOGIN_SECONDS):

@@ -12,7 +12,7 @@ from voicehelper_core.ports import ResourceStore, SecretStore
 from voicehelper_crds import API_VERSION, Cell, Tenant
 
 from voicehelper_operator.identity import Admin, AdminState, Identity
-from voicehelper_operator.slices.attempts import attempted, explained
+from voicehelper_operator.slices.attempts import attempted, ensured
 from voicehelper_operator.slices.interface import CellRef, Slice, TenantRef
 from voicehelper_operator.tenants.observe import Observation
 from voicehelper_operator.tenants.plan import FINALIZER, Plan, limits
@@ -95,11 +95,10 @@ class TenantApplier:
         assert tenant.status.tenant_id
         allowed = limits(tenant, seen.plan)
         part = TenantRef(tenant.status.tenant_id, tenant.metadata.name, tenant.spec.suspended, allowed)
-        results = await asyncio.gather(*(_guarded(item, _ref(cell), part) for item in self.slices))
-        for item, (made, problem) in zip(self.slices, results, strict=True):
-            outcome.made += made
-            if problem:
-                outcome.slice_problems[item.store] = problem
+        made, outcome.slice_problems = await ensured(
+            {item.store: _part(item, _ref(cell), part) for item in self.slices}
+        )
+        outcome.made += made
         outcome.slices_done = not outcome.slice_problems
 
     async def _identity(self, seen: Observation, outcome: Outcome) -> None:
@@ -184,8 +183,5 @@ def _ref(cell: Cell) -> CellRef:
     return CellRef(cell.status.cell_id)
 
 
-async def _guarded(item: Slice, ref: CellRef, part: TenantRef) -> tuple[list[str], str | None]:
-    try:
-        return await item.ensure_tenant(ref, part), None
-    except Exception as error:  # each client raises its own; the others go on, and this one is tried again
-        return [], explained(error)
+async def _part(item: Slice, ref: CellRef, part: TenantRef) -> tuple[list[str], str | None]:
+    return await item.ensure_tenant(ref, part), None
