@@ -22,7 +22,7 @@ from voicehelper_embedded.release import Release
 from voicehelper_embedded.supervisor import identity
 from voicehelper_embedded.supervisor.identity import Identity
 from voicehelper_embedded.supervisor.logfiles import rotate
-from voicehelper_embedded.supervisor.process import FAKETIME_LIBRARY
+from voicehelper_embedded.supervisor.process import FAKETIME_LIBRARY, clock_settings
 
 _START_SECONDS = 30
 _STOP_SECONDS = 90
@@ -96,7 +96,7 @@ def start(home: Home, release: Release) -> None:
 
 def _passed_on() -> dict[str, str]:
     wanted = ("JAVA_HOME", "VOICEHELPER_HOME", FAKETIME_LIBRARY, *FAULT_VARIABLES)
-    return {name: value for name, value in os.environ.items() if name in wanted or name.startswith("FAKETIME")}
+    return {**{name: os.environ[name] for name in wanted if name in os.environ}, **clock_settings()}
 
 
 def _await_end(home: Home) -> None:

@@ -124,7 +124,12 @@ def clock_environment(program: str) -> dict[str, str]:
     """
     if (library := os.environ.get(FAKETIME_LIBRARY)) is None or Path(program).name in _REAL_CLOCK:
         return {}
-    return {"LD_PRELOAD": library, **{name: value for name, value in os.environ.items() if name.startswith("FAKETIME")}}
+    return {"LD_PRELOAD": library, **clock_settings()}
+
+
+def clock_settings() -> dict[str, str]:
+    """What libfaketime is told."""
+    return {name: value for name, value in os.environ.items() if name.startswith("FAKETIME")}
 
 
 def start(launch: Launch, log: Path, mark: str) -> Process:
