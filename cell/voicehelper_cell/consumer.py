@@ -13,6 +13,7 @@ from voicehelper_core import context, faults, names, trace
 from voicehelper_core.context import TenantContext
 from voicehelper_core.errors import AppError, PermissionDenied, Unavailable
 from voicehelper_core.events import Envelope, EventError
+from voicehelper_core.kafka import scram
 from voicehelper_core.log import get_logger
 
 from voicehelper_cell.dead_letters import DeadLetters
@@ -60,12 +61,8 @@ class EventConsumer:
     def _consumer(self) -> AIOKafkaConsumer:
         return AIOKafkaConsumer(
             self._topic,
-            bootstrap_servers=self._settings.kafka_bootstrap,
+            **scram(self._settings.kafka_bootstrap, self._settings.kafka_user, self._settings.kafka_password),
             group_id=self._group,
-            security_protocol="SASL_PLAINTEXT",
-            sasl_mechanism="SCRAM-SHA-256",
-            sasl_plain_username=self._settings.kafka_user,
-            sasl_plain_password=self._settings.kafka_password,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             fetch_max_wait_ms=100,

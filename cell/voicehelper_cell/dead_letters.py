@@ -10,6 +10,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from voicehelper_core import names
+from voicehelper_core.kafka import scram
 
 from voicehelper_cell.settings import CellSettings
 
@@ -36,11 +37,7 @@ class DeadLetters:
     async def _connected(self) -> AIOKafkaProducer:
         if self._producer is None:
             producer = AIOKafkaProducer(
-                bootstrap_servers=self._settings.kafka_bootstrap,
-                security_protocol="SASL_PLAINTEXT",
-                sasl_mechanism="SCRAM-SHA-256",
-                sasl_plain_username=self._settings.kafka_user,
-                sasl_plain_password=self._settings.kafka_password,
+                **scram(self._settings.kafka_bootstrap, self._settings.kafka_user, self._settings.kafka_password),
                 acks="all",
                 request_timeout_ms=10_000,
             )

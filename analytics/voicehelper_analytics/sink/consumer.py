@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import OffsetOutOfRangeError
+from voicehelper_core.kafka import scram
 
 from voicehelper_analytics.settings import AnalyticsSettings
 from voicehelper_analytics.sink.batches import Record
@@ -165,15 +166,9 @@ class EventConsumer:
 
 
 def _access(settings: AnalyticsSettings) -> dict[str, str]:
-    access = {"bootstrap_servers": settings.kafka_bootstrap}
     if settings.kafka_user:
-        access |= {
-            "security_protocol": "SASL_PLAINTEXT",
-            "sasl_mechanism": "SCRAM-SHA-256",
-            "sasl_plain_username": settings.kafka_user,
-            "sasl_plain_password": settings.kafka_password,
-        }
-    return access
+        return scram(settings.kafka_bootstrap, settings.kafka_user, settings.kafka_password)
+    return {"bootstrap_servers": settings.kafka_bootstrap}
 
 
 def _records(found: Mapping[TopicPartition, list[ConsumerRecord]]) -> list[Record]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from voicehelper_core.kafka import scram
 from voicehelper_embedded.throwaway import Platform
 
 from voicehelper_bench.cdc.writer import Commits
@@ -27,11 +28,7 @@ class Topic:
         self._topic = topic
         self._parts = [TopicPartition(topic, number) for number in range(partitions)]
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=f"127.0.0.1:{platform.ports['kafka']}",
-            security_protocol="SASL_PLAINTEXT",
-            sasl_mechanism="SCRAM-SHA-256",
-            sasl_plain_username="analytics",
-            sasl_plain_password=platform.secrets["kafka_analytics_password"],
+            **scram(f"127.0.0.1:{platform.ports['kafka']}", "analytics", platform.secrets["kafka_analytics_password"]),
             enable_auto_commit=False,
         )
         self._task: asyncio.Task[None] | None = None
