@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from voicehelper_core.fault_points import POINTS
@@ -17,7 +18,7 @@ from voicehelper_embedded.throwaway import Platform, throwaway
 from voicehelper_e2e.chaos import campaign, report
 from voicehelper_e2e.chaos.lanes import lanes
 from voicehelper_e2e.chaos.platform import FiredOn
-from voicehelper_e2e.chaos.scenarios import __main__ as scenarios
+from voicehelper_e2e.chaos.scenarios import series
 from voicehelper_e2e.chaos.scenarios.stage import Verdict
 from voicehelper_e2e.chaos.schedule import TARGETS, Schedule, draw
 
@@ -57,7 +58,7 @@ async def fire(platform: Platform, schedule: Schedule, minutes: float) -> campai
     return await campaign.run(fired, schedule, tenants, minutes=minutes, say=say)
 
 
-def parsed() -> argparse.Namespace:
+def parsed(given: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="voicehelper_e2e.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, required=True, help="the same seed gives the same schedule and choices")
@@ -69,9 +70,11 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--scenario", action="append", help="instead of kills, one of docs/chaos-scenarios.md; 'all'")
     parser.add_argument("--fast", action="store_true", help="shorter times of scenarios")
     parser.add_argument("--report", type=Path, help="write the lines of JSON there")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(given)
+    asked = arguments.scenario or ([] if arguments.no_scenarios or arguments.only else ["all"])
     try:
         arguments.schedule = None if arguments.scenario else planned(arguments)
+        arguments.scenarios = series.chosen(asked)
     except ValueError as error:
         parser.error(str(error))
     return arguments
@@ -87,21 +90,15 @@ def main() -> int:
         with throwaway("vh-chaos", examples=False, faults=True) as platform:
             outcome = asyncio.run(fire(platform, arguments.schedule, arguments.minutes))
         print(report.text(outcome), flush=True)
-    if arguments.scenario or not (arguments.no_scenarios or arguments.only):
-        verdicts = scenarios.verdicts(_options(arguments))
+    if arguments.scenarios:
+        how = series.Series(arguments.seed, arguments.fast, arguments.only or "", say)
+        verdicts = how.play(arguments.scenarios)
     if arguments.report:
         lines = [*report.lines(outcome)] if outcome else []
-        arguments.report.write_text("".join(f"{line}\n" for line in [*lines, *map(scenarios.line, verdicts)]))
+        arguments.report.write_text("".join(f"{line}\n" for line in [*lines, *map(report.scenario_line, verdicts)]))
     if verdicts:
         print(*(verdict.text for verdict in verdicts), report.sentence(outcome, verdicts), sep="\n", flush=True)
     return 0 if all(one.passed for one in (outcome, *verdicts) if one) else 1
-
-
-def _options(arguments: argparse.Namespace) -> argparse.Namespace:
-    names = arguments.scenario or ["all"]
-    only = ["--only", arguments.only or ""] if arguments.scenario else []
-    fast = ["--fast"] if arguments.fast else []
-    return scenarios.parsed([*([] if "all" in names else names), "--seed", str(arguments.seed), *only, *fast])
 
 
 if __name__ == "__main__":

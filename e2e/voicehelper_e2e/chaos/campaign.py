@@ -83,7 +83,7 @@ async def run(
         say("clients rest; the stores are compared")
         outcome.findings = await oracle.check(fired, outcome.ledger, settle=settle, ignore=before, say=say)
     except* NotBack as group:
-        outcome.recoveries.unreturned += _texts(group)
+        outcome.recoveries.unreturned += map(str, raised(group))
     finally:
         for point in fired.armed():
             fired.disarm(point)
@@ -115,11 +115,11 @@ async def _coming_and_going(fired: FiredOn, schedule: Schedule, ledger: Ledger) 
             stop.set()
 
 
-def _texts(group: BaseExceptionGroup[NotBack]) -> list[str]:
-    found: list[str] = []
-    for error in group.exceptions:
-        found += _texts(error) if isinstance(error, BaseExceptionGroup) else [str(error)]
-    return found
+def raised(error: BaseException) -> list[BaseException]:
+    """What a group of tasks raised, one by one."""
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    return [inner for one in error.exceptions for inner in raised(one)]
 
 
 async def _strikes(fired: FiredOn, strikes: Sequence[Strike], outcome: Outcome, say: Say) -> None:

@@ -71,8 +71,7 @@ class Churn:
                 assert status.cell_id
                 return TenantLedger(name, status.tenant_id, status.cell, status.cell_id)
             if time.monotonic() > end:
-                told = [f"{item.type}: {item.message}" for item in status.conditions if item.status != "True"]
-                raise Stuck(f"tenant/{name} was not Ready after {PATIENCE_SECONDS} s: {'; '.join(told)}")
+                raise Stuck(f"tenant/{name} was not Ready after {PATIENCE_SECONDS} s: {_told(tenant)}")
             await asyncio.sleep(_POLL_SECONDS)
 
     async def _use(self, tenant: TenantLedger, chosen: Iterator[Choice]) -> None:
@@ -100,8 +99,7 @@ class Churn:
             except errors.NotFound:
                 return
             if time.monotonic() > end:
-                told = [f"{item.type}: {item.message}" for item in left.status.conditions if item.status != "True"]
-                raise Stuck(f"tenant/{name} was not gone after {PATIENCE_SECONDS} s: {'; '.join(told)}")
+                raise Stuck(f"tenant/{name} was not gone after {PATIENCE_SECONDS} s: {_told(left)}")
             await asyncio.sleep(_POLL_SECONDS)
 
     async def _patiently(self, work: Any, what: str) -> Any:
@@ -114,3 +112,8 @@ class Churn:
                 if time.monotonic() > end:
                     raise Stuck(f"{what}: {error!r}") from error
                 await asyncio.sleep(_POLL_SECONDS)
+
+
+def _told(tenant: Tenant) -> str:
+    """What does not hold."""
+    return "; ".join(f"{item.type}: {item.message}" for item in tenant.status.conditions if item.status != "True")

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import asyncpg
 import psutil
 from voicehelper_core import embedded_store, faults
 from voicehelper_crds import Cell, Tenant
@@ -128,6 +129,15 @@ class FiredOn:
         except FileNotFoundError:
             return False
         return True
+
+    @asynccontextmanager
+    async def postgres(self) -> AsyncIterator[asyncpg.Connection]:
+        """As the superuser."""
+        connection = await asyncpg.connect(self.platform.postgres_dsn, timeout=10)
+        try:
+            yield connection
+        finally:
+            await connection.close()
 
     @asynccontextmanager
     async def resources(self) -> AsyncIterator[embedded_store.PostgresResourceStore]:

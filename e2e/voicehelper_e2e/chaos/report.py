@@ -67,6 +67,13 @@ def sentence(outcome: Outcome | None, verdicts: Sequence[Verdict]) -> str:
     return f"PASSED: {', '.join(name for name, _ in parts)}; nothing was lost, and every promise was kept."
 
 
+def scenario_line(verdict: Verdict) -> str:
+    """A line of JSON."""
+    figures = {"scenario": verdict.name, "seed": verdict.seed, "passed": verdict.passed, "facts": verdict.facts}
+    wrong = [*verdict.problems, *map(str, verdict.findings)]
+    return json.dumps({**figures, "problems": wrong, "seconds": round(verdict.seconds, 1)})
+
+
 def text(outcome: Outcome) -> str:
     """For people; the verdict is the last line."""
     parts = ["", "From kill -9 until another process serves:", outcome.recoveries.table(), ""]

@@ -85,7 +85,7 @@ async def _hits(caller: Caller, query: str, mode: str) -> list[dict[str, Any]]:
 async def stores(world: World) -> list[Finding]:
     """Passages in Postgres, vectors in Milvus and originals among the objects are the same documents."""
     found: list[Finding] = []
-    async with world.postgres() as connection:
+    async with world.fired.postgres() as connection:
         for cell_id in world.cells:
             documents = await connection.fetch(
                 f"SELECT tenant_id, id, revision FROM {table(cell_id, 'knowledge', 'documents')}"

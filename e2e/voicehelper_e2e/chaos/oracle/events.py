@@ -132,7 +132,7 @@ def _named(item: Message | Row) -> str:
 
 async def _postgres(world: World) -> Counter[Message]:
     found: Counter[Message] = Counter()
-    async with world.postgres() as connection:
+    async with world.fired.postgres() as connection:
         for cell_id in world.cells:
             rows = await connection.fetch(
                 "SELECT tenant_id, conversation_id, id, user_id, role, char_length(content) AS length, model,"

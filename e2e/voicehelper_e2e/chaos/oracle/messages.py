@@ -56,7 +56,7 @@ async def pages(caller: Caller, path: str, *, what: str) -> list[dict[str, Any]]
 async def unfinished(world: World) -> list[Finding]:
     """Answers that nobody is writing any more and that nobody marked."""
     found: list[Finding] = []
-    async with world.postgres() as connection:
+    async with world.fired.postgres() as connection:
         for cell_id in world.cells:
             name = table(cell_id, "conversation", "messages")
             if count := await connection.fetchval(f"SELECT count(*) FROM {name} WHERE status = 'streaming'"):

@@ -27,7 +27,7 @@ def _left(check: str, names_left: list[str], what: str) -> list[Finding]:
 
 async def postgres(world: World) -> list[Finding]:
     """Schemas, roles, sessions, publication, slots, rows of tenants; and what the sink keeps."""
-    async with world.postgres() as connection:
+    async with world.fired.postgres() as connection:
 
         async def column(sql: str, *arguments: Any) -> set[str]:
             return {row[0] for row in await connection.fetch(sql, *arguments)}

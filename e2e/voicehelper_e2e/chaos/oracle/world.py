@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import asyncpg
 from voicehelper_core import names
 from voicehelper_core.milvus import MilvusClient
 from voicehelper_crds import Cell, Tenant
@@ -52,15 +51,6 @@ class World:
     def _living(self, name: str) -> bool:
         match = _OF_CELL.match(name)
         return match is not None and match[1] in self.cells
-
-    @asynccontextmanager
-    async def postgres(self) -> AsyncIterator[asyncpg.Connection]:
-        """As the superuser."""
-        connection = await asyncpg.connect(self.fired.platform.postgres_dsn, timeout=10)
-        try:
-            yield connection
-        finally:
-            await connection.close()
 
     @property
     def kafka(self) -> dict[str, Any]:

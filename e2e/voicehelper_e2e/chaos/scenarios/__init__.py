@@ -1,8 +1,8 @@
 """Failures other than a kill, one file each: a disk that fills up, a clock that jumps, a component that freezes, ...
 
 A scenario prepares (``prepare``, before the clients begin), does its harm while clients work (``run``) and says what it
-saw in ``stage.facts``; what must not be goes to ``stage.problems``. ``play.py`` runs one and lets the oracle judge.
-``python -m voicehelper_e2e.chaos.scenarios NAME`` does it on a platform of its own (docs/chaos.md).
+saw in ``stage.facts``; what must not be goes to ``stage.problems``. ``play.py`` runs one and lets the oracle judge,
+``series.py`` several on platforms of their own (docs/chaos-scenarios.md).
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ async def run(stage: Stage) -> None:
             waited = await stage.until(lambda: _served(tries, jumped), what, _BACK_SECONDS)  # noqa: B023
         strange = [one for one in tries.all if one.status >= 500]
         stage.expect(not strange, f"after the jump to {jump}: {strange[:1]}")
-        async with stage.postgres() as connection:
+        async with stage.fired.postgres() as connection:
             seen = await connection.fetchval("SELECT extract(epoch FROM clock_timestamp())")
         stage.expect(abs(float(seen) - time.time() - int(jump)) < 60, f"Postgres did not jump to {jump}")
         stage.facts[f"jump to {jump}"] = f"{dict(tries.statuses())}"

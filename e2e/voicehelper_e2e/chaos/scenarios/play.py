@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable, Sequence
 
 from voicehelper_e2e.chaos import oracle
+from voicehelper_e2e.chaos.campaign import raised
 from voicehelper_e2e.chaos.clients import working
 from voicehelper_e2e.chaos.ledger import Ledger
 from voicehelper_e2e.chaos.oracle import Finding
@@ -44,15 +45,8 @@ async def play(
                 say(f"{name}: clients rest; the stores are compared")
                 findings = await oracle.check(fired, stage.ledger, settle=settle, ignore=before, say=say)
     except Exception as error:  # whatever a store or a client raises, the promise was not kept
-        for one in _each(error):
+        for one in raised(error):
             stage.expect(False, f"{type(one).__name__}: {one}")
     stage.facts["questions"] = stage.ledger.acknowledged()["questions"]
     seconds = time.monotonic() - begun
     return Verdict(name, seed, scenario.promise, stage.facts, stage.problems, findings, seconds)
-
-
-def _each(error: Exception) -> list[Exception]:
-    """What a group of tasks raised, one by one."""
-    if not isinstance(error, ExceptionGroup):
-        return [error]
-    return [inner for one in error.exceptions for inner in _each(one)]

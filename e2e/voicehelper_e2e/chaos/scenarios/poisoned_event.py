@@ -65,7 +65,7 @@ async def run(stage: Stage) -> None:
         return len(json.loads(await stage.cli("events", "dead", "--json"))) > before
 
     await stage.until(again, "the replayed event was read again", _LETTERS_SECONDS)
-    async with stage.postgres() as connection:  # they were ours: the oracle asks for letters that were not
+    async with stage.fired.postgres() as connection:  # they were ours: the oracle asks for letters that were not
         await connection.execute("DELETE FROM analytics.dead_letters WHERE topic = $1", messages)
 
 

@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import asyncpg
-
 from voicehelper_e2e.chaos.ledger import Ledger
 from voicehelper_e2e.chaos.oracle import Finding
 from voicehelper_e2e.chaos.platform import FiredOn
@@ -49,15 +47,6 @@ class Stage:
     async def cli(self, *arguments: str, check: bool = True) -> str:
         """Output of a ``voicehelper`` command. Raises AssertionError where it fails."""
         return (await asyncio.to_thread(self.fired.platform.cli, *arguments, check=check, timeout=240)).stdout
-
-    @asynccontextmanager
-    async def postgres(self) -> AsyncIterator[asyncpg.Connection]:
-        """As the superuser."""
-        connection = await asyncpg.connect(self.fired.platform.postgres_dsn, timeout=10)
-        try:
-            yield connection
-        finally:
-            await connection.close()
 
     async def until(self, check: Callable[[], Awaitable[bool]], what: str, seconds: float) -> float:
         """Seconds until ``check`` holds; a problem where it does not in time."""

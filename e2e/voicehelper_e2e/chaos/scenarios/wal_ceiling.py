@@ -30,7 +30,7 @@ async def prepare(stage: Stage) -> AsyncIterator[None]:
 
 
 async def _set(stage: Stage, value: str) -> None:
-    async with stage.postgres() as connection:
+    async with stage.fired.postgres() as connection:
         await connection.execute(f"ALTER SYSTEM SET max_slot_wal_keep_size = {value}")
         await connection.execute("SELECT pg_reload_conf()")
 
@@ -40,7 +40,7 @@ async def run(stage: Stage) -> None:
     await stage.cli("stop", "connect")
     await asyncio.sleep(2)  # clients go on: their events are in the outboxes only
     largest = 0.0
-    async with stage.postgres() as connection:
+    async with stage.fired.postgres() as connection:
         for _ in range(_ROUNDS):
             await connection.execute(_FILL)
             await connection.execute("CHECKPOINT")
@@ -57,7 +57,7 @@ async def run(stage: Stage) -> None:
     await stage.cli("start", "connect")
 
     async def follows() -> bool:
-        async with stage.postgres() as connection:
+        async with stage.fired.postgres() as connection:
             slot = await connection.fetchrow(_SLOT)
             return bool(slot and slot["active"] and slot["wal_status"] != "lost")
 

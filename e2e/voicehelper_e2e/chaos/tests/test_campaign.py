@@ -51,7 +51,7 @@ async def world(fired: FiredOn, outcome: campaign.Outcome) -> World:
 async def test_a_deleted_message_is_reported(fired, outcome):
     tenant = outcome.ledger.tenants["chaos-a"]
     messages = table(tenant.cell_id, "conversation", "messages")
-    async with (await world(fired, outcome)).postgres() as connection:
+    async with fired.postgres() as connection:
         await connection.execute("BEGIN")
         row = await connection.fetchrow(
             f"SELECT id, content FROM {messages} WHERE tenant_id = $1 AND role = 'user' LIMIT 1", tenant.tenant_id
@@ -81,7 +81,7 @@ async def test_what_a_gone_cell_leaves_in_postgres_and_on_the_machine_is_reporte
     before, gone = await world(fired, outcome), names.new_id()
     folder = fired.watched.home.objects / gone
     secret = fired.watched.home.secrets / f"cell-{gone}.json"
-    async with before.postgres() as connection:
+    async with fired.postgres() as connection:
         await connection.execute(f"CREATE SCHEMA {gone}_knowledge")
         await connection.execute(f"CREATE ROLE {gone}")
         folder.mkdir()
