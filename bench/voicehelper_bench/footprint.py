@@ -89,7 +89,7 @@ def _idle(report: Report, watched: Watched) -> None:
 
 @contextmanager
 def _bare() -> Iterator[int]:
-    program = f"import {FRAMEWORKS}\nprint('ready', flush=True)\ninput()"
+    program = f"import sys, {FRAMEWORKS}\nprint('ready', flush=True)\nsys.stdin.read()"
     process = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdout
     assert process.stdin
