@@ -48,10 +48,13 @@ def _jvm(name: str) -> Callable[[], str]:
 
 
 def _commit() -> str:
-    said = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    return said.stdout.strip() or "unknown"
+    """Of the checkout, and whether it differs otherwise than by pages that earlier benchmarks wrote."""
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+
+    dirty = git("status", "--porcelain", "--", ".", ":!docs/benchmarks*", ":!bench/results.jsonl")
+    return (git("rev-parse", "--short", "HEAD") or "unknown") + ("-dirty" if dirty else "")
 
 
 def _package(name: str) -> Callable[[], str]:

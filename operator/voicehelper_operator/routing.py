@@ -20,6 +20,7 @@ class Router:
         self._known_cells: set[str] = set()
         self._cell_of: dict[str, str] = {}  # workload -> cell
         self._asked: dict[tuple[str, str], tuple[object, ...]] = {}
+        self._offered: dict[str, tuple[object, ...]] = {}  # what the tenants of a cell depend on
 
     def route(self, change: Change) -> None:
         """Queue what has to be looked at."""
@@ -48,19 +49,30 @@ class Router:
             self._cells.add(str(cell))
 
     def _cell(self, change: Change) -> None:
-        if change.type == "deleted":
+        cell = change.resource if isinstance(change.resource, Cell) and change.type != "deleted" else None
+        if cell is None:
             self._known_cells.discard(change.name)
-            self._cell_of = {work: cell for work, cell in self._cell_of.items() if cell != change.name}
+            self._cell_of = {work: name for work, name in self._cell_of.items() if name != change.name}
             self._asked.pop((change.kind, change.name), None)
         else:
             self._known_cells.add(change.name)
-            if isinstance(change.resource, Cell) and change.resource.status.cell_id:
-                self._cell_of[workload_name(change.resource.status.cell_id)] = change.name
+            if cell.status.cell_id:
+                self._cell_of[workload_name(cell.status.cell_id)] = change.name
             if self._asks_anew(change):
                 self._cells.add(change.name)
+        concerned = {None, change.name} if self._offers_else(change.name, cell) else {None}
         for name, home in self._homes.items():
-            if home in (None, change.name):
+            if home in concerned:
                 self._tenants.add(name)
+
+    def _offers_else(self, name: str, cell: Cell | None) -> bool:
+        """Whether those who live there are concerned: not by how many they are, or each would wake all others."""
+        before = self._offered.pop(name, None)
+        if cell is None:
+            return True
+        told = cell.status.model_dump(exclude={"tenants"})
+        self._offered[name] = now = (cell.metadata.uid, cell.metadata.deletion_timestamp, cell.spec, told)
+        return before != now
 
     def _asks_anew(self, change: Change) -> bool:
         """Whether something else than the status changed: that one is written here, and needs no answer."""

@@ -45,6 +45,8 @@ class Repair:
         """
         present = await self._objects.revisions(who)
         async with self._database.tenant(who) as connection:
+            if present <= await repository.revisions(connection):
+                return 0  # without the lock, which is a write
             await lock(connection, who)
             extra = present - await repository.revisions(connection)
             await self._objects.remove(who, extra)

@@ -156,8 +156,7 @@ class TenantApplier:
         return {}
 
     async def remove_data(self, tenant: Tenant) -> dict[str, str]:
-        """After a pause, in which what the cell was doing for the tenant comes to its end."""
-        await asyncio.sleep(self.grace_seconds)
+        """Its rows, partition and objects; problems by store."""
         await faults.point("operator.tenant.data.before")
         problems = await self._remove(tenant, data=True)
         await faults.point("operator.tenant.data.effect")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from voicehelper_core import faults, names
 from voicehelper_core.errors import AppError
@@ -32,6 +33,7 @@ class TenantReconciler:
     def __init__(self, applier: TenantApplier, events: EventRecorder, prober: Prober, endpoint: str) -> None:
         self._applier, self._events, self._prober, self._endpoint = applier, events, prober, endpoint
         self._placing = asyncio.Lock()  # two tenants must not take the last room of a cell
+        self._left: dict[str, float] = {}  # when a tenant that is deleted was out, by uid; forgotten in a crash
 
     async def reconcile(self, name: str) -> Result:
         """Raises errors.NotFound when the tenant is gone."""
@@ -61,7 +63,12 @@ class TenantReconciler:
         tenant = seen.tenant
         if holds(tenant.status.conditions, "Routable") or tenant.status.phase != "Deleting":
             seen = await self._report(seen, reporting.status(seen, planned, Outcome(), self._endpoint))
-        if problems := await self._leave(seen, planned):
+        problems = await self._leave(seen, planned)
+        if not problems and "remove-data" in planned.steps:
+            if pause := self._pause(tenant):
+                return Result(after=pause)
+            problems = await self._applier.remove_data(tenant)
+        if problems:
             await self._report(seen, reporting.status(seen, planned, Outcome(slice_problems=problems), self._endpoint))
             return Result(again=True)
         if "end-cell" in planned.steps:
@@ -71,18 +78,22 @@ class TenantReconciler:
             text = f"id {tenant.status.tenant_id}, by deletion policy {tenant.spec.deletion.policy}"
             await self._events.record(tenant, "Removed", text)
             await self._applier.release(tenant)
+            self._left.pop(tenant.metadata.uid, None)
         return Result()
 
     async def _leave(self, seen: Observation, planned: Plan) -> dict[str, str]:
         """What is in the way, by store."""
         problems: dict[str, str] = {}
-        if "leave" in planned.steps:
+        if "leave" in planned.steps and seen.tenant.metadata.uid not in self._left:
             problems = await self._applier.leave(seen.tenant)
         if not problems and "end-cell" in planned.steps and seen.own_cell is not None:
             problems = await self._applier.end_cell(seen.own_cell)
-        if not problems and "remove-data" in planned.steps:
-            problems = await self._applier.remove_data(seen.tenant)
         return problems
+
+    def _pause(self, tenant: Tenant) -> float:
+        """Seconds in which what the cell was doing for the tenant may come to its end; nobody waits here for them."""
+        left = self._left.setdefault(tenant.metadata.uid, time.monotonic())
+        return max(0.0, left + self._applier.grace_seconds - time.monotonic())
 
     async def _place(self, name: str) -> Result:
         """Decide on what is now, and write it down before anything is made there."""

@@ -42,6 +42,17 @@ async def outbox(cell: Cell) -> list[Envelope]:
     return [Envelope.parse(row["payload"]) for row in rows]
 
 
+async def totals_written(cell: Cell) -> set[tuple[str, int]]:
+    """Which transaction wrote the totals of which tenant."""
+    import asyncpg
+
+    connection = await asyncpg.connect(cell.dsn)
+    try:
+        return {tuple(row) for row in await connection.fetch(f"select tenant_id, xmin from {CELL}_knowledge.totals")}
+    finally:
+        await connection.close()
+
+
 async def test_a_document_is_found_at_its_place(cell: Cell) -> None:
     document = await cell.add(ACME, FEES, title="Prices")
     await cell.add(ACME, CATS)
@@ -266,7 +277,9 @@ async def test_what_a_killed_upload_left_among_the_objects_is_removed(cell: Cell
     assert len(await cell.objects.revisions(ACME)) == 2
     assert await cell.repair.originals(ACME) == 1
     assert await cell.objects.revisions(ACME) == {(kept.id, kept.revision)}
+    before = await totals_written(cell)
     assert await cell.repair.originals(ACME) == await cell.repair.originals(GLOBEX) == 0
+    assert await totals_written(cell) == before, "looking wrote something"
 
 
 async def test_without_milvus_words_still_find(cell: Cell) -> None:
