@@ -33,7 +33,7 @@ class TenantReconciler:
     def __init__(self, applier: TenantApplier, events: EventRecorder, prober: Prober, endpoint: str) -> None:
         self._applier, self._events, self._prober, self._endpoint = applier, events, prober, endpoint
         self._placing = asyncio.Lock()  # two tenants must not take the last room of a cell
-        self._left: dict[str, float] = {}  # when a tenant that is deleted was out, by uid; forgotten in a crash
+        self._left: dict[str | None, float] = {}  # when a tenant that is deleted was out, by uid; forgotten in a crash
 
     async def reconcile(self, name: str) -> Result:
         """Raises errors.NotFound when the tenant is gone."""
