@@ -12,7 +12,8 @@ TOPIC_PREFIX = "cdc"
 _SCHEMA = "[a-z][a-z0-9]{11}_(conversation|knowledge)"
 _TABLES = "conversations|messages|documents|chunks"
 
-HEARTBEAT_SECONDS = 10
+HEARTBEAT_SECONDS = 2
+"""On an idle server a slot moves by heartbeats only, and a cell's end waits until it has passed the last events."""
 
 
 def connector_config(

@@ -40,7 +40,7 @@ class Scale:
 
 def run(report: Report, *, quick: bool) -> None:
     """Measure on a platform of its own (or that of ``VOICEHELPER_TEST_HOME``)."""
-    scale = Scale(1, 5, 5, 3000, 5000) if quick else Scale(4, 20, 30, 40_000, 60_000)
+    scale = Scale(1, 5, 5, 3000, 5000) if quick else Scale(3, 20, 20, 40_000, 60_000)
     with throwaway("voicehelper-bench") as platform, writer.process() as pool:
         asyncio.run(_Bench(report, platform, pool, scale).run())
 
@@ -106,17 +106,17 @@ class _Bench:
         return {name: 100 * value / seconds for name, value in site.spent(before, site.cpu_seconds(processes)).items()}
 
     async def _latency(self, copy: str, rate: int, batch: int) -> None:
-        """Rounds of ours alone, in turn with rounds in which the peer reads too."""
+        """Rounds of ours alone, of ours with somebody who asks the API all the time, and with the peer."""
         kafka, default, queryable, costs = [], [], [], []
         load = Load(rate, max(20, int(rate * self._scale.seconds)), batch)
         processes = site.pids(self._platform)
         for _ in range(self._scale.rounds):
             before = site.cpu_seconds(processes, _PARTS)
-            async with Topic(self._platform, self._topic, self._partitions) as topic, self._usage as usage:
-                commits = await self._write(load)
-                kafka.append(await topic.latencies(commits))
-                queryable.append(await usage.latencies(commits))
+            async with Topic(self._platform, self._topic, self._partitions) as topic:
+                kafka.append(await topic.latencies(await self._write(load)))
             costs.append(site.spent(before, site.cpu_seconds(processes)))
+            async with self._usage as usage:
+                queryable.append(await usage.latencies(await self._write(load)))
             await self._connectors.resume(self._connectors.peer_name)
             await self._connectors.running(self._connectors.peer_name)
             async with Topic(self._platform, copy, self._partitions) as topic:

@@ -1,7 +1,8 @@
 """Messages are written with their events as a cell writes them, in its tables, under its login and in the tenant's session,
 by a process of its own; the clock starts when the commit has returned to it. At 10 and 100 rows a second a transaction
 holds one message with its event, at 1,000 it holds ten. **Kafka** is when a consumer has the event. **Queryable** is when
-`GET /api/v1/usage` through the router counts it (asked every 50 ms, so an upper bound by as much), views included.
+`GET /api/v1/usage` through the router counts it (asked every 50 ms, so an upper bound by as much), views included; in
+rounds of its own, since asking so often takes time that the pipeline does not get.
 
 The **peer** is the same connector with Debezium's own polling (500 ms), on a slot and topics of its own, in rounds that
 alternate with ours. Polling every 5 ms costs Connect [[idle.connect.cpu]] of a core while nothing happens,

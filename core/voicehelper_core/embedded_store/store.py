@@ -31,7 +31,7 @@ class PostgresResourceStore:
     def __init__(self, pool: Any, *, poll_seconds: float = 2.0) -> None:
         self._pool = pool
         self._poll_seconds = poll_seconds
-        self._listed: dict[tuple[uuid.UUID, int], Resource] = {}  # by version: no two writes share one
+        self._listed: dict[uuid.UUID, Resource] = {}  # as the last list that had read it saw it
 
     async def get(self, kind: type[R], name: str) -> R:
         async with session(self._pool) as connection:
@@ -46,19 +46,22 @@ class PostgresResourceStore:
                 kind.kind_name,
                 rows.to_json(dict(labels or {})),
             )
-            wanted = [(row["uid"], row["resource_version"]) for row in there]
-            if lacking := [version for uid, version in wanted if (uid, version) not in self._listed]:
+            wanted = [(row["uid"], str(row["resource_version"])) for row in there]
+            if lacking := [int(version) for uid, version in wanted if not self._known(uid, version)]:
                 for row in await connection.fetch(
                     "SELECT * FROM resources.objects WHERE resource_version = ANY($1)", lacking
                 ):
-                    resource = rows.to_resource(kind, rows.document(row))
-                    self._listed[row["uid"], row["resource_version"]] = resource
-        found = [self._listed.get(key) for key in wanted]
+                    self._listed[row["uid"]] = rows.to_resource(kind, rows.document(row))
+            found = [self._known(uid, version) for uid, version in wanted]
         if None in found:  # it changed between the two questions
             return await self.list(kind, labels)
         while len(self._listed) > max(_LISTED, len(found)):
             self._listed.pop(next(iter(self._listed)))
         return [item.model_copy() for item in found if isinstance(item, kind)]
+
+    def _known(self, uid: uuid.UUID, version: str) -> Resource | None:
+        item = self._listed.get(uid)
+        return item if item is not None and item.metadata.resource_version == version else None
 
     async def apply(self, manifest: Mapping[str, Any]) -> Resource:
         wanted, given = _validated(manifest)
