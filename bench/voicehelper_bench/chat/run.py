@@ -13,7 +13,7 @@ import httpx
 import psutil
 from voicehelper_embedded.throwaway import Platform, throwaway
 
-from voicehelper_bench import site
+from voicehelper_bench import preflight, site
 from voicehelper_bench.chat import wrk
 from voicehelper_bench.chat.bare import bare
 from voicehelper_bench.chat.provider import HOLD, MODEL, provider
@@ -57,6 +57,7 @@ class Scale:
 
 def run(report: Report, *, quick: bool) -> None:
     """Measure on a platform of its own (or that of ``VOICEHELPER_TEST_HOME``)."""
+    preflight.provide(report.note)
     scale = Scale(1, 3, (1, 16), 20, 200, 20) if quick else Scale(5, 6, (1, 16, 64), 200, 2000, 200)
     with (
         throwaway("voicehelper-bench") as platform,
