@@ -45,7 +45,10 @@ _RESTART_SECONDS = 120
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How much is measured; ``streams`` follow one answer, ``answers`` are in the making at once."""
+    """How much is measured; ``streams`` follow one answer, ``answers`` are in the making at once.
+
+    All of them are opened and heard again within the two minutes that a cell gives an answer.
+    """
 
     rounds: int
     seconds: float
@@ -58,7 +61,7 @@ class Scale:
 def run(report: Report, *, quick: bool) -> None:
     """Measure on a platform of its own (or that of ``VOICEHELPER_TEST_HOME``)."""
     preflight.provide(report.note)
-    scale = Scale(1, 3, (1, 16), 20, 200, 20) if quick else Scale(5, 6, (1, 16, 64), 200, 2000, 200)
+    scale = Scale(1, 3, (1, 16), 20, 200, 20) if quick else Scale(5, 6, (1, 16, 64), 200, 1000, 100)
     with (
         throwaway("voicehelper-bench") as platform,
         provider() as (url, provider_pid),
@@ -116,14 +119,13 @@ class _Bench:
         return {**self._platform.headers(TENANT), "Content-Type": "application/json"}
 
     def run(self) -> None:
+        asyncio.run(self._first_byte())
+        asyncio.run(self._streams())  # before the load, whose memory they would use again
         question = json.dumps({"content": _QUESTION})
         for clients in self._scale.clients:
             self._load("create", [CONVERSATIONS], clients, json.dumps({"title": "Bench"}))
             self._load("list", [f"{CONVERSATIONS}?limit=20"], clients, "")
             self._load("send", self._paths, clients, question)
-        self._headers = self._fresh()
-        asyncio.run(self._first_byte())
-        asyncio.run(self._streams())
 
     def _load(self, call: str, paths: list[str], clients: int, body: str) -> None:
         """Ours through the router, in turn with the bare server."""
