@@ -19,7 +19,7 @@ async def _caller(request: Request) -> Principal:
     return who
 
 
-def _pool(request: Request) -> Any:
+async def _pool(request: Request) -> Any:
     return request.app.state.pool
 
 

@@ -89,7 +89,7 @@ async def _prober(request: Request) -> AsyncIterator[TenantContext]:
         yield who
 
 
-def _services(request: Request) -> Services:
+async def _services(request: Request) -> Services:  # async: FastAPI would ask a thread for it
     services: Services = request.app.state.services
     return services
 
