@@ -54,9 +54,7 @@ class Process:
 
     def alive(self) -> bool:
         """Whether it runs; reaps it when it was our child and has ended."""
-        if self._child is not None and self._child.poll() is not None:
-            return False
-        return self.identity.alive()
+        return self.identity.alive() if self._child is None else self._child.poll() is None
 
     async def ended(self, timeout: float | None = None) -> bool:
         """Wait for its end, at most ``timeout`` seconds; whether it has ended."""
@@ -64,7 +62,7 @@ class Process:
             return True
         descriptor = self.identity.descriptor()
         if descriptor is None:
-            return True
+            return not self.alive()  # which reaps what ended just now
         loop, over = asyncio.get_running_loop(), asyncio.Event()
         loop.add_reader(descriptor, over.set)
         try:
