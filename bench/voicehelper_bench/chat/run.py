@@ -109,8 +109,10 @@ class _Bench:
         self._place = site.Place.of(platform, TENANT)
         self._headers = self._fresh()
         with platform.client(TENANT) as client:
-            made = [client.post(CONVERSATIONS, json={"title": f"Bench {n}"}).json()["id"] for n in range(256)]
-            self._paths = [f"{CONVERSATIONS}/{identifier}/messages" for identifier in made]
+            titles = [f"Bench {number}" for number in range(257 + scale.answers)]
+            made = [client.post(CONVERSATIONS, json={"title": title}).json()["id"] for title in titles]
+            paths = [f"{CONVERSATIONS}/{identifier}/messages" for identifier in made]
+            self._paths, self._held_paths = paths[:256], paths[256:]  # an answer goes on when nobody listens any more
             _await_provider(client, self._paths[0])
         self._processes = {**site.pids(platform), "provider": provider_pid}
 
@@ -177,9 +179,9 @@ class _Bench:
         """Memory of streams that wait: of listeners of one answer, and of answers in the making."""
         first = await self._held(0)
         with self._platform.client(TENANT) as client:
-            found = client.get(self._paths[0]).json()["items"]
+            found = client.get(self._held_paths[0]).json()["items"]
         answer = next(item["id"] for item in reversed(found) if item["role"] == "assistant")
-        path = f"{self._paths[0]}/{answer}/events"
+        path = f"{self._held_paths[0]}/{answer}/events"
         opened = [first]
         try:
             await self._grown("listener", self._scale.streams, opened, lambda _: self._listen(path))
@@ -210,7 +212,7 @@ class _Bench:
         self._report.add(f"streams.{kind}.per_gib", 2**30 * count / max(1, sum(grown.values())), "streams", runs=count)
 
     async def _held(self, number: int) -> Stream:
-        path = self._paths[number % len(self._paths)]
+        path = self._held_paths[number]
         body = json.dumps({"content": f"{HOLD} {number}"})
         stream = await Stream.open(self._platform.ports["router"], "POST", path, self._headers, body)
         await stream.until(b"event: delta")
