@@ -8,7 +8,6 @@ import signal
 from dataclasses import dataclass
 from typing import Any
 
-import asyncpg
 import grpc.aio
 from voicehelper_core.auth import TokenVerifier
 from voicehelper_core.gen.ai.v1 import orchestrator_pb2_grpc
@@ -36,7 +35,7 @@ from voicehelper_cell import (
 )
 from voicehelper_cell.calls import CALLERS
 from voicehelper_cell.consumer import EventConsumer
-from voicehelper_cell.database import Database, connect
+from voicehelper_cell.database import Database, Pool, connect
 from voicehelper_cell.placements import Placements
 from voicehelper_cell.settings import CellSettings
 from voicehelper_cell.vectors import Vectors
@@ -68,7 +67,7 @@ class Cell:
             await self.adapter.provider.close()
 
 
-def assemble(settings: CellSettings, pool: asyncpg.Pool, placements: Placements, verifier: TokenVerifier) -> Cell:
+def assemble(settings: CellSettings, pool: Pool, placements: Placements, verifier: TokenVerifier) -> Cell:
     """All services over one local channel."""
     local = LocalChannel([ContextInterceptor(verifier, placements.admit_known, CALLERS)])
     conversations = Database(pool, settings.cell_id, "conversation")

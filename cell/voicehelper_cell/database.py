@@ -12,15 +12,50 @@ from voicehelper_core.context import TenantContext
 from voicehelper_core.errors import Unavailable
 
 _BUSY = (asyncpg.TooManyConnectionsError, asyncpg.InsufficientResourcesError)
+_ACQUIRE_SECONDS = 10.0
 _BEGIN_SECONDS = 8.0
 _END_SECONDS = 2.0
 NO_ROOM = "the database has no room left and stored nothing: try again when its disk has room"
 
 
-async def connect(dsn: str, size: int) -> asyncpg.Pool:
+class Pool:
+    """Connections, in the order in which they were asked for.
+
+    asyncpg's own queue wakes who waited longest, but a newcomer may take the connection first, and who was woken goes
+    to the end: of 64 clients some waited ten times as long as others.
+    """
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool, self._turns = pool, asyncio.Semaphore(pool.get_max_size())
+
+    async def acquire(self) -> asyncpg.Connection:
+        """Raises TimeoutError when none is free in time, and what connecting raises."""
+        async with asyncio.timeout(_ACQUIRE_SECONDS):
+            await self._turns.acquire()
+            try:
+                return await self._pool.acquire()
+            except BaseException:
+                self._turns.release()
+                raise
+
+    async def release(self, connection: asyncpg.Connection) -> None:
+        """Give a connection back; one that was ended is replaced when it is needed."""
+        try:
+            await self._pool.release(connection, timeout=_END_SECONDS)
+        finally:
+            self._turns.release()
+
+    async def close(self) -> None:
+        """Close all connections when they were given back."""
+        await self._pool.close()
+
+
+async def connect(dsn: str, size: int) -> Pool:
     """A pool that opens connections only when they are needed."""
-    return await asyncpg.create_pool(
-        dsn, min_size=0, max_size=size, command_timeout=30, max_inactive_connection_lifetime=60, reset=_as_it_is
+    return Pool(
+        await asyncpg.create_pool(
+            dsn, min_size=0, max_size=size, command_timeout=30, max_inactive_connection_lifetime=60, reset=_as_it_is
+        )
     )
 
 
@@ -34,7 +69,7 @@ async def _as_it_is(_: asyncpg.Connection) -> None:
 class Database:
     """The schema of one service. There is no session without a ``TenantContext``."""
 
-    def __init__(self, pool: asyncpg.Pool, cell_id: str, service: str) -> None:
+    def __init__(self, pool: Pool, cell_id: str, service: str) -> None:
         self._pool = pool
         self._role, self._schema = names.service_role(cell_id, service), names.schema(cell_id, service)
 
@@ -73,7 +108,7 @@ class Database:
                 raise
             raise Unavailable("the connection to the database was lost: try again in a moment") from None
         finally:
-            await self._pool.release(connection, timeout=_END_SECONDS)
+            await self._pool.release(connection)
 
     async def _undo(self, connection: asyncpg.Connection) -> None:
         """Roll back, soon: a server that hangs must not keep the caller, and a closed session is rolled back too."""
@@ -92,7 +127,7 @@ class Database:
             f" SET LOCAL app.tenant_id = '{names.checked(who.tenant_id)}'"
         )
         for last in (False, True):
-            connection = await self._pool.acquire(timeout=10)
+            connection = await self._pool.acquire()
             try:
                 async with asyncio.timeout(_BEGIN_SECONDS):
                     await connection.execute(begin)

@@ -130,9 +130,10 @@ async def test_a_failed_session_leaves_nothing_and_a_used_connection_is_nobodys(
             raise RuntimeError
     async with database.tenant(ACME) as connection:
         assert await connection.fetchval("select count(*) from conversations") == 0
-    async with pool.acquire() as raw:
-        assert await raw.fetchval("select current_user::text") == names.login_role(CELL)
-        assert not await raw.fetchval("select current_setting('app.tenant_id', true)")
+    raw = await pool.acquire()
+    assert await raw.fetchval("select current_user::text") == names.login_role(CELL)
+    assert not await raw.fetchval("select current_setting('app.tenant_id', true)")
+    await pool.release(raw)
     await database.close()
 
 
@@ -148,6 +149,28 @@ async def test_many_tenants_share_a_pool_without_meeting(cell: Slice) -> None:
 
     for who, titles in zip(tenants, await asyncio.gather(*map(use, tenants)), strict=True):
         assert sorted(titles) == [f"{who.tenant_id}-{number}" for number in range(5)]
+    await database.close()
+
+
+async def test_connections_come_in_the_order_of_asking(cell: Slice) -> None:
+    """Nobody who asks in the moment of a release comes before those who waited."""
+    database = Database(await connect(cell.dsn, 1), CELL, "conversation")
+    asked: list[int] = []
+    served: list[int] = []
+
+    async def use(number: int) -> None:
+        for _ in range(number % 7):
+            await asyncio.sleep(0)
+        asked.append(number)
+        async with database.tenant(ACME):
+            served.append(number)
+
+    tasks = []
+    for number in range(300):
+        tasks.append(asyncio.create_task(use(number)))
+        await asyncio.sleep(0)
+    await asyncio.gather(*tasks)
+    assert served == asked
     await database.close()
 
 

@@ -174,11 +174,11 @@ def model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 async def cell(postgres_dsn: str, milvus: MilvusServer, model_dir: Path, tmp_path: Path) -> AsyncIterator[Cell]:
     """A cell of two tenants without documents."""
-    from voicehelper_cell.database import Database
+    from voicehelper_cell.database import Database, connect
 
     await _slices(postgres_dsn, milvus)
     dsn = postgres_dsn.replace("postgres@", f"{names.login_role(CELL)}@")
-    database = Database(await asyncpg.create_pool(dsn, min_size=0, max_size=5), CELL, "knowledge")
+    database = Database(await connect(dsn, 5), CELL, "knowledge")
     settings = types.SimpleNamespace(cell_id=CELL, milvus_uri=milvus.uri)
     batcher = Batcher(Embedder.load(model_dir), threads=1, batch_texts=32, batch_tokens=512)
     await batcher.start()
