@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import re
 from collections.abc import AsyncIterator
@@ -14,6 +16,9 @@ from voicehelper_core.gen.model.v1 import model_pb2
 from voicehelper_cell.rag.prompt import tokens
 from voicehelper_cell.settings import CellSettings
 
+_REST_SECONDS = 0.2
+_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=50)
+"""An answer never waits for the end of another; httpx's own limit is 100 at a time."""
 _REFERENCE = re.compile(r"\[(\d{1,3})\]")
 _UNKNOWN = re.compile(r"\b(?:do not|don't|don’t) know\b|不知道", re.IGNORECASE)
 
@@ -29,6 +34,7 @@ class OpenAICompatible:
             headers=headers,
             timeout=httpx.Timeout(settings.model_timeout_seconds, connect=10),
             transport=transport,
+            limits=_LIMITS,
         )
 
     async def close(self) -> None:
@@ -112,11 +118,13 @@ async def _check(response: httpx.Response) -> None:
 
 
 async def _events(response: httpx.Response) -> AsyncIterator[dict[str, Any]]:
-    async for line in response.aiter_lines():
+    lines = response.aiter_lines()
+    async for line in lines:
         if not line.startswith("data:"):
             continue
         data = line[5:].strip()
         if data == "[DONE]":
+            await _rest(lines)
             return
         try:
             event = json.loads(data)
@@ -124,3 +132,11 @@ async def _events(response: httpx.Response) -> AsyncIterator[dict[str, Any]]:
             raise Unavailable("the model provider sent something that is not JSON") from None
         if isinstance(event, dict):
             yield event
+
+
+async def _rest(lines: AsyncIterator[str]) -> None:
+    """Read to the end of the body, so that the connection serves the next answer too; a held one is given up."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_REST_SECONDS):
+            async for _ in lines:
+                pass

@@ -37,6 +37,8 @@ max_wal_senders = 12
 max_replication_slots = 12
 max_slot_wal_keep_size = '{wal_ceiling}'
 synchronous_commit = on
+# A plan made while a table was small lives until it is analysed: at the default of 4 it may read all of it by then.
+random_page_cost = 1.1
 logging_collector = off
 log_min_messages = warning
 log_statement = none

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -23,11 +24,19 @@ def word(text: str) -> dict[str, Any]:
 
 @dataclass
 class Provider:
-    """Answers every request with ``status`` and ``parts``, written as they are."""
+    """Answers every request with ``status`` and ``parts``, written as they are.
+
+    With ``keep`` the connection stays open; with ``hold`` the body does not end there. Nothing is answered before there
+    were as many connections as are ``wanted``.
+    """
 
     url: str = ""
     status: int = 200
     parts: list[bytes] = field(default_factory=list)
+    keep: bool = False
+    hold: bool = False
+    connections: int = 0
+    wanted: int = 0
     head: str = ""
     body: dict[str, Any] = field(default_factory=dict)
 
@@ -37,19 +46,31 @@ class Provider:
             self.parts.append(b"data: [DONE]\n\n")
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            await self.answer(reader, writer)
+            while self.keep:
+                await self.answer(reader, writer)
+        writer.close()
+        await writer.wait_closed()
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.head = (await reader.readuntil(b"\r\n\r\n")).decode()
         length = next(
             int(line.split(":")[1]) for line in self.head.splitlines() if line.lower().startswith("content-l")
         )
         self.body = json.loads(await reader.readexactly(length))
+        while self.connections < self.wanted:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
         kind = "text/event-stream" if self.status == 200 else "application/json"
-        writer.write(f"HTTP/1.1 {self.status} X\r\nContent-Type: {kind}\r\nConnection: close\r\n\r\n".encode())
+        how = "Transfer-Encoding: chunked" if self.keep else "Connection: close"
+        writer.write(f"HTTP/1.1 {self.status} X\r\nContent-Type: {kind}\r\n{how}\r\n\r\n".encode())
         for part in self.parts:
-            writer.write(part)
+            writer.write(b"%x\r\n%s\r\n" % (len(part), part) if self.keep else part)
             await writer.drain()
             await asyncio.sleep(0)
-        writer.close()
-        await writer.wait_closed()
+        if self.keep and not self.hold:
+            writer.write(b"0\r\n\r\n")
 
 
 @pytest.fixture
@@ -62,7 +83,7 @@ async def provider() -> AsyncIterator[Provider]:
     await server.wait_closed()
 
 
-async def generate(provider: Provider, **more: Any) -> list[Any]:
+async def generate(provider: Provider, times: int = 1, **more: Any) -> list[Any]:
     settings = CellSettings(
         cell_id="ctest0000001", model_base_url=provider.url, model_api_key="sk-test", model_name="m1",
         model_prompt_usd_per_million=2, model_completion_usd_per_million=10, **more,
@@ -81,7 +102,7 @@ async def generate(provider: Provider, **more: Any) -> list[Any]:
         ],
     )
     try:
-        return [chunk async for chunk in model.generate(request)]
+        return [chunk for _ in range(times) async for chunk in model.generate(request)]
     finally:
         await model.close()
 
@@ -157,3 +178,29 @@ async def test_a_provider_that_is_not_there(provider: Provider) -> None:
     provider.url = "http://127.0.0.1:1/v1"
     with pytest.raises(Unavailable, match="does not answer"):
         await generate(provider)
+
+
+@pytest.mark.parametrize(("hold", "connections"), [(False, 1), (True, 2)])
+async def test_a_connection_serves_many_answers(provider: Provider, hold: bool, connections: int) -> None:
+    provider.keep, provider.hold = True, hold
+    provider.say(word("Twenty-five."), FINISH)
+    chunks = await generate(provider, times=2)
+    assert [chunk.delta for chunk in chunks if chunk.WhichOneof("part") == "delta"] == ["Twenty-five."] * 2
+    assert provider.connections == connections
+
+
+async def test_answers_do_not_wait_for_one_another(provider: Provider) -> None:
+    provider.wanted = 150
+    provider.say(word("Yes."), FINISH)
+    settings = CellSettings(cell_id="ctest0000001", model_base_url=provider.url, model_name="m1")
+    model = OpenAICompatible(settings)
+    request = model_pb2.GenerateRequest(model="m1", messages=[model_pb2.ChatMessage(role="user", content="Well?")])
+
+    async def answer() -> int:
+        return len([chunk async for chunk in model.generate(request)])
+
+    try:
+        async with asyncio.timeout(20):
+            assert await asyncio.gather(*(answer() for _ in range(150))) == [2] * 150
+    finally:
+        await model.close()
