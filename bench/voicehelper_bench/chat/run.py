@@ -14,7 +14,7 @@ import psutil
 from voicehelper_embedded.throwaway import Platform, throwaway
 
 from voicehelper_bench import preflight, site
-from voicehelper_bench.chat import wrk
+from voicehelper_bench.chat import paced, wrk
 from voicehelper_bench.chat.bare import bare
 from voicehelper_bench.chat.provider import HOLD, MODEL, provider
 from voicehelper_bench.chat.streams import Stream, first_bytes
@@ -24,6 +24,7 @@ from voicehelper_bench.interleave import interleaved, paired_ratio
 CONVERSATIONS = "/api/v1/conversations"
 PEER = "bare uvicorn, direct"
 _PARTS = ("router", "postgres", "connect", "kafka", "analytics", "inference")
+_PAUSE_SECONDS = {"create": 1.0, "list": 1.0, "send": 5.0}
 _QUESTION = "How long are backups of a dedicated cell kept?"
 _PLAN = """
 apiVersion: voicehelper.io/v1alpha1
@@ -45,7 +46,8 @@ _RESTART_SECONDS = 120
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How much is measured; ``streams`` follow one answer, ``answers`` are in the making at once.
+    """How much is measured; ``streams`` follow one answer, ``answers`` are in the making at once, ``paced`` requests
+    come from each client that pauses.
 
     All of them are opened and heard again within the two minutes that a cell gives an answer.
     """
@@ -56,12 +58,13 @@ class Scale:
     firsts: int
     streams: int
     answers: int
+    paced: int
 
 
 def run(report: Report, *, quick: bool) -> None:
     """Measure on a platform of its own (or that of ``VOICEHELPER_TEST_HOME``)."""
     preflight.provide(report.note)
-    scale = Scale(1, 3, (1, 16), 20, 200, 20) if quick else Scale(5, 6, (1, 16, 64), 200, 1000, 100)
+    scale = Scale(1, 3, (1, 16), 20, 200, 20, 2) if quick else Scale(5, 6, (1, 16, 64), 200, 1000, 100, 10)
     with (
         throwaway("voicehelper-bench") as platform,
         provider() as (url, provider_pid),
@@ -123,11 +126,28 @@ class _Bench:
     def run(self) -> None:
         asyncio.run(self._first_byte())
         asyncio.run(self._streams())  # before the load, whose memory they would use again
-        question = json.dumps({"content": _QUESTION})
+        calls = {
+            "create": ([CONVERSATIONS], json.dumps({"title": "Bench"})),
+            "list": ([f"{CONVERSATIONS}?limit=20"], ""),
+            "send": (self._paths, json.dumps({"content": _QUESTION})),
+        }
+        for call, (paths, body) in calls.items():
+            asyncio.run(self._paced(call, paths, body))
         for clients in self._scale.clients:
-            self._load("create", [CONVERSATIONS], clients, json.dumps({"title": "Bench"}))
-            self._load("list", [f"{CONVERSATIONS}?limit=20"], clients, "")
-            self._load("send", self._paths, clients, question)
+            for call, (paths, body) in calls.items():
+                self._load(call, paths, clients, body)
+
+    async def _paced(self, call: str, paths: list[str], body: str) -> None:
+        """As many clients as at most, which pause as people do."""
+        self._headers = self._fresh()
+        clients, every = self._scale.clients[-1], _PAUSE_SECONDS[call]
+        times = await paced.run(
+            self._platform.ports["router"], paths, self._headers,
+            clients=clients, every=every, seconds=every * self._scale.paced, body=body,
+        )  # fmt: skip
+        for q in (0.5, 0.95, 0.99):
+            name = f"{call}.{clients}.paced.p{q * 100:g}"
+            self._report.add(name, quantile(times, q) * 1e3, "ms", runs=len(times))
 
     def _load(self, call: str, paths: list[str], clients: int, body: str) -> None:
         """Ours through the router, in turn with the bare server."""

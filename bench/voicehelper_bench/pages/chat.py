@@ -3,7 +3,8 @@ so 64 clients measure a platform that is saturated, and the times are 64 / throu
 *list* reads the newest 20, *send* stores a message and waits for its whole answer, retrieval included; the model is a
 local socket that speaks OpenAI's protocol and answers at once. The **peer** is a bare application on the same server
 (uvicorn, httptools, uvloop), asked directly, that answers as many bytes: what the client and the server alone can do
-([[create.64.rate:peer]]).
+([[create.64.rate:peer]]). **Paced** are 64 clients that pause as people do (a *create* or *list* a second, a *send* each
+five), timed from the moment in which a request was due.
 
 Where the time goes with 64 clients, CPU for one *create*: cell [[create.64.cpu.cell]], router [[create.64.cpu.router]],
 Postgres [[create.64.cpu.postgres]], Connect [[create.64.cpu.connect]], Kafka [[create.64.cpu.kafka]], client
@@ -30,6 +31,10 @@ GOALS: tuple[Goal, ...] = (
     *(
         Goal(f"{call} with 64 clients, P95", f"{call}.64.p95", "<=", 60, why=_CLOSED)
         for call in ("create", "send", "list")
+    ),
+    *(
+        Goal(f"{call} with 64 clients that send one each {pause}, P95", f"{call}.64.paced.p95", "<=", 60)
+        for call, pause in (("create", "second"), ("list", "second"), ("send", "five seconds"))
     ),
     Goal(
         "first byte of a stream, P95", "sse.first_byte.p95", "<=", 30,
