@@ -27,13 +27,18 @@ _CLOSED = (
     "64 clients without a pause ask for 64 / 60 ms = 1,067 requests a second, of two cores that client, router, cell, "
     "Postgres, Connect and Kafka share; the CPU of one request, by process, is in the text"
 )
+_WHOLE = (
+    "the time is that of the whole answer: a question is embedded, passages are sought in Milvus and Postgres, the model's "
+    "words are read, and each of five transactions is synchronised ([[send.1.p50]] with one client and nothing else to do); "
+    "of the two cores that 13 of them a second keep half busy, some come at once"
+)
 GOALS: tuple[Goal, ...] = (
     *(
         Goal(f"{call} with 64 clients, P95", f"{call}.64.p95", "<=", 60, why=_CLOSED)
         for call in ("create", "send", "list")
     ),
     *(
-        Goal(f"{call} with 64 clients that send one each {pause}, P95", f"{call}.64.paced.p95", "<=", 60)
+        Goal(f"{call} with 64 clients that send one each {pause}, P95", f"{call}.64.paced.p95", "<=", 60, why=_WHOLE)
         for call, pause in (("create", "second"), ("list", "second"), ("send", "five seconds"))
     ),
     Goal(
