@@ -5,8 +5,8 @@ holds one message with its event, at 1,000 it holds ten. **Kafka** is when a con
 rounds of its own, since asking so often takes time that the pipeline does not get.
 
 The **peer** is the same connector with Debezium's own polling (500 ms), on a slot and topics of its own, in rounds that
-alternate with ours. Polling every 5 ms costs Connect [[idle.connect.cpu]] of a core while nothing happens,
-[[idle.connect.cpu:ratio]] of what the default costs.
+alternate with ours. Polling every 5 ms costs Connect [[idle.connect.cpu]] while nothing happens,
+[[idle.connect.cpu:ratio]] times what the default costs.
 
 One client that writes as fast as it can (20 messages a transaction) writes [[sustained.written]]; the usage API is
 [[sustained.lag]] behind when it stops. When the connector was away for what ten minutes at 100 messages a second write,
@@ -20,9 +20,9 @@ from voicehelper_bench.plots import Plot
 
 TITLE = "Change data capture"
 _SHARED = (
-    "every process of the platform and the clients share two cores; a message costs [[cost.100.connect.cpu]] in Connect, "
-    "[[cost.100.kafka.cpu]] in Kafka and [[cost.100.analytics.cpu]] in analytics at 100 rows a second; at 1,000 it costs "
-    "2 ms in all, which is both cores"
+    "every process of the platform and the clients share two cores: at 100 rows a second Connect takes "
+    "[[cost.100.connect.cpu]], Kafka [[cost.100.kafka.cpu]] and analytics [[cost.100.analytics.cpu]]; at 1,000 all of "
+    "them take 2 ms a message, which is both cores"
 )
 GOALS: tuple[Goal, ...] = (
     *(
@@ -32,9 +32,9 @@ GOALS: tuple[Goal, ...] = (
     *(
         Goal(
             f"commit -> queryable at {rate} rows/s, P95", f"queryable.{rate}.p95", "<=", 300,
-            why="one insert follows the other, and each writes 26 files and 7 folders (twelve columns in two tables, each "
-            "synchronised) for 33 ms of processor time, of which 15 are left on tmpfs: the rest is this ext4's search for "
-            "inodes that were not deleted recently (`recently_deleted`, perf); " + _SHARED,
+            why="one insert follows the other, and each writes 26 files and 7 folders (twelve columns in two tables, "
+            "each synchronised) for 33 ms of processor time, of which 15 are left on tmpfs: the rest is this ext4's search "
+            "for inodes that were not deleted recently (`recently_deleted` in a profile by perf); " + _SHARED,
         )
         for rate in (10, 100, 1000)
     ),

@@ -28,9 +28,9 @@ _CLOSED = (
     "Postgres, Connect and Kafka share; the CPU of one request, by process, is in the text"
 )
 _WHOLE = (
-    "the time is that of the whole answer: a question is embedded, passages are sought in Milvus and Postgres, the model's "
-    "words are read, and each of five transactions is synchronised ([[send.1.p50]] with one client and nothing else to do); "
-    "of the two cores that 13 of them a second keep half busy, some come at once"
+    "the time is that of the whole answer: a question is embedded, passages are sought in Milvus and Postgres, the "
+    "model's words are read, and each of five transactions is synchronised ([[send.1.p50]] with one client); 13 of them a "
+    "second keep two cores half busy, and some come at once"
 )
 GOALS: tuple[Goal, ...] = (
     *(

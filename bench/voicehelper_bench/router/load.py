@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 from dataclasses import dataclass
@@ -37,9 +38,9 @@ def command(
     connections: int = CONNECTIONS,
     pause: int = 0,
 ) -> list[str]:
-    """wrk's command line; requests use the first ``count`` lines of ``tokens``."""
+    """wrk's command line, in whole seconds, as it wants them; requests use the first ``count`` lines of ``tokens``."""
     return [
-        "wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "-s", str(_SCRIPT), url,
+        "wrk", "-t1", f"-c{connections}", f"-d{math.ceil(seconds)}s", "-s", str(_SCRIPT), url,
         "--", str(tokens), str(count), order, str(pause),
     ]  # fmt: skip
 

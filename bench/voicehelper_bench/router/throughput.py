@@ -31,10 +31,10 @@ class Variant:
 
     def warm(self, seconds: float) -> None:
         """Ask for every tenant that will be drawn, so that its token is known; that takes as long as it takes."""
-        asked = 0.0
-        while asked < min(self.drawn, MOST_WARM) and seconds < 300:
+        asked, wanted = 0.0, min(self.drawn, MOST_WARM)
+        while asked < wanted and seconds < 300:
             asked = seconds * self.run(seconds, order="once").rps
-            seconds *= max(2.0, 1.3 * self.drawn / max(asked, 1))
+            seconds *= max(2.0, 1.3 * wanted / max(asked, 1))
 
 
 def _say(report: Report, name: str, loads: list[Load], peers: list[Load], peer: str | None) -> None:

@@ -60,7 +60,7 @@ class Provider:
             int(line.split(":")[1]) for line in self.head.splitlines() if line.lower().startswith("content-l")
         )
         self.body = json.loads(await reader.readexactly(length))
-        while self.connections < self.wanted:  # noqa: ASYNC110
+        while self.connections < self.wanted:
             await asyncio.sleep(0.01)
         kind = "text/event-stream" if self.status == 200 else "application/json"
         how = "Transfer-Encoding: chunked" if self.keep else "Connection: close"
