@@ -28,7 +28,7 @@ async def run(
 
     async def client(number: int, phase: float) -> list[float]:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        times = []
+        times: list[float] = []
         due = begin + phase
         try:
             while due < begin + seconds:
