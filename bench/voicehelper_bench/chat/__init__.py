@@ -2,7 +2,7 @@
 
 ``provider.py`` is somebody else's model that answers at once (a local socket that speaks OpenAI's protocol), and
 ``bare.py`` the peer, a bare application on the same server that answers as many bytes; both in processes of their own.
-``wrk.py`` makes the load, ``paced.py`` the load of clients that pause; ``streams.py`` opens streams by hand.
+``wrk.py`` makes the load, ``paced.py`` the load of clients that pause; ``streams.py`` reads streams as they come.
 """
 
 from __future__ import annotations

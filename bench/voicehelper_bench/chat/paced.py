@@ -7,6 +7,8 @@ import random
 import time
 from collections.abc import Mapping, Sequence
 
+from voicehelper_bench import wire
+
 
 async def run(
     port: int,
@@ -34,8 +36,9 @@ async def run(
             while due < begin + seconds:
                 await asyncio.sleep(max(0.0, due - time.perf_counter()))
                 path = paths[(number + len(times) * clients) % len(paths)]
-                writer.write(_request(path, headers, body))
-                await _answer(reader)
+                writer.write(wire.request("POST" if body else "GET", path, headers, body))
+                status, answer = await wire.answer(reader)
+                assert 200 <= status < 300, f"{status} {answer[:300]!r}"
                 times.append(time.perf_counter() - due)
                 due += every
         finally:
@@ -44,17 +47,3 @@ async def run(
 
     runs = (client(number, phases.uniform(0, every)) for number in range(clients))
     return [value for times in await asyncio.gather(*runs) for value in times]
-
-
-def _request(path: str, headers: Mapping[str, str], body: str) -> bytes:
-    lines = [f"{'POST' if body else 'GET'} {path} HTTP/1.1", "Host: bench", f"Content-Length: {len(body.encode())}"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    return "\r\n".join([*lines, "", body]).encode()
-
-
-async def _answer(reader: asyncio.StreamReader) -> None:
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
-    length = next((line for line in head.split("\r\n") if line.startswith("content-length:")), None)
-    assert length, f"an answer without a length: {head[:500]}"
-    body = await reader.readexactly(int(length.partition(":")[2]))
-    assert head.startswith("http/1.1 2"), f"{head[:100]} {body[:300]!r}"

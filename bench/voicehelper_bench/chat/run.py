@@ -138,16 +138,14 @@ class _Bench:
                 self._load(call, paths, clients, body)
 
     async def _paced(self, call: str, paths: list[str], body: str) -> None:
-        """As many clients as at most, which pause as people do."""
+        """The most clients of this run, which pause as people do."""
         self._headers = self._fresh()
         clients, every = self._scale.clients[-1], _PAUSE_SECONDS[call]
         times = await paced.run(
             self._platform.ports["router"], paths, self._headers,
             clients=clients, every=every, seconds=every * self._scale.paced, body=body,
         )  # fmt: skip
-        for q in (0.5, 0.95, 0.99):
-            name = f"{call}.{clients}.paced.p{q * 100:g}"
-            self._report.add(name, quantile(times, q) * 1e3, "ms", runs=len(times))
+        self._times(f"{call}.{clients}.paced", times, (0.5, 0.95, 0.99))
 
     def _load(self, call: str, paths: list[str], clients: int, body: str) -> None:
         """Ours through the router, in turn with the bare server."""
@@ -192,8 +190,11 @@ class _Bench:
         for clients, name in ((1, "sse.first_byte"), (16, "sse.first_byte.16")):
             each = max(3, self._scale.firsts // clients)
             times = await first_bytes(port, self._paths, self._headers, _QUESTION, clients=clients, each=each)
-            for q in (0.5, 0.95):
-                self._report.add(f"{name}.p{q * 100:g}", quantile(times, q) * 1e3, "ms", runs=len(times))
+            self._times(name, times, (0.5, 0.95))
+
+    def _times(self, name: str, seconds: list[float], quantiles: tuple[float, ...]) -> None:
+        for q in quantiles:
+            self._report.add(f"{name}.p{q * 100:g}", quantile(seconds, q) * 1e3, "ms", runs=len(seconds))
 
     async def _streams(self) -> None:
         """Memory of streams that wait: of listeners of one answer, and of answers in the making."""

@@ -1,4 +1,4 @@
-"""Streams of events, opened by hand: a client library would cost more than what is measured."""
+"""Streams of events, read as they come."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import asyncio
 import json
 import time
 from collections.abc import Mapping
+
+from voicehelper_bench import wire
 
 
 class Stream:
@@ -19,11 +21,7 @@ class Stream:
     async def open(cls, port: int, method: str, path: str, headers: Mapping[str, str], body: str = "") -> Stream:
         """Send the request. The answer is not read yet."""
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        lines = [f"{method} {path} HTTP/1.1", "Host: bench", "Accept: text/event-stream"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        if body:
-            lines.append(f"Content-Length: {len(body.encode())}")
-        writer.write("\r\n".join([*lines, "", body]).encode())
+        writer.write(wire.request(method, path, {"Accept": "text/event-stream", **headers}, body))
         await writer.drain()
         return cls(reader, writer)
 

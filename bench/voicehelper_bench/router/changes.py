@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from voicehelper_core.embedded_store import PostgresResourceStore
 from voicehelper_crds import Cell, Tenant
 
+from voicehelper_bench import wire
 from voicehelper_bench.router import database
 
 _LIMIT_SECONDS = 30.0
@@ -35,17 +36,12 @@ class Probe:
     async def run(self) -> None:
         """For ever."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        request = (
-            f"GET /api/v1/conversations HTTP/1.1\r\nhost: router\r\nx-tenant-id: {self.tenant}\r\n"
-            f"authorization: Bearer {self.token}\r\n\r\n"
-        ).encode()
+        headers = {"x-tenant-id": self.tenant, "authorization": f"Bearer {self.token}"}
+        request = wire.request("GET", "/api/v1/conversations", headers)
         try:
             while True:
                 writer.write(request)
-                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
-                length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
-                body = await reader.readexactly(length)
-                self._note(int(head.split(" ", 2)[1]), body)
+                self._note(*await wire.answer(reader))
                 await asyncio.sleep(0.001)
         finally:
             writer.close()
