@@ -21,8 +21,9 @@ from voicehelper_bench.plots import Plot
 TITLE = "Change data capture"
 _SHARED = (
     "every process of the platform and the clients share two cores: at 100 rows a second Connect takes "
-    "[[cost.100.connect.cpu]], Kafka [[cost.100.kafka.cpu]] and analytics [[cost.100.analytics.cpu]]; at 1,000 all of "
-    "them take 2 ms a message, which is both cores"
+    "[[cost.100.connect.cpu]], Kafka [[cost.100.kafka.cpu]] and analytics [[cost.100.analytics.cpu]], at 1,000 Postgres "
+    "[[cost.1000.postgres.cpu]], Connect [[cost.1000.connect.cpu]], Kafka [[cost.1000.kafka.cpu]] and analytics "
+    "[[cost.1000.analytics.cpu]], which together is all that both cores have"
 )
 GOALS: tuple[Goal, ...] = (
     *(
@@ -34,7 +35,7 @@ GOALS: tuple[Goal, ...] = (
             f"commit -> queryable at {rate} rows/s, P95", f"queryable.{rate}.p95", "<=", 300,
             why="one insert follows the other, and each writes 26 files and 7 folders (twelve columns in two tables, "
             "each synchronised) for 33 ms of processor time, of which 15 are left on tmpfs: the rest is this ext4's search "
-            "for inodes that were not deleted recently (`recently_deleted` in a profile by perf); " + _SHARED,
+            "for inodes that were not deleted recently (`recently_deleted`; profile of 2026-11-28 by perf); " + _SHARED,
         )
         for rate in (10, 100, 1000)
     ),

@@ -3,8 +3,8 @@ so 64 clients measure a platform that is saturated, and the times are 64 / throu
 *list* reads the newest 20, *send* stores a message and waits for its whole answer, retrieval included; the model is a
 local socket that speaks OpenAI's protocol and answers at once. The **peer** is a bare application on the same server
 (uvicorn, httptools, uvloop), asked directly, that answers as many bytes: what the client and the server alone can do
-([[create.64.rate:peer]]). **Paced** are 64 clients that pause as people do (a *create* or *list* a second, a *send* each
-five), timed from the moment in which a request was due.
+(ours: [[create.64.rate:ratio]] of its rate for *create*). **Paced** are 64 clients that pause as people do (a *create*
+or *list* a second, a *send* each five), timed from the moment in which a request was due.
 
 Where the time goes with 64 clients, CPU for one *create*: cell [[create.64.cpu.cell]], router [[create.64.cpu.router]],
 Postgres [[create.64.cpu.postgres]], Connect [[create.64.cpu.connect]], Kafka [[create.64.cpu.kafka]], client
@@ -29,8 +29,8 @@ _CLOSED = (
 )
 _WHOLE = (
     "the time is that of the whole answer: a question is embedded, passages are sought in Milvus and Postgres, the "
-    "model's words are read, and each of five transactions is synchronised ([[send.1.p50]] with one client); 13 of them a "
-    "second keep two cores half busy, and some come at once"
+    "model's words are read, and each of three transactions that write is synchronised ([[send.1.p50]] with one client); "
+    "those that come at once wait for the same two cores"
 )
 GOALS: tuple[Goal, ...] = (
     *(
