@@ -84,7 +84,7 @@ class KeyCopy:
         KEYS.set(len(keys["keys"]))
         log.info("public keys", kids=[key.get("kid") for key in keys["keys"]])
         if save:
-            write_atomically(self._file, json.dumps(keys))
+            write_atomically(self._file, [json.dumps(keys).encode()])
 
     async def run(self, seconds: float) -> None:
         """For ever; quickly until the first keys are there."""

@@ -18,12 +18,13 @@ MOST_WARM = 10_000
 
 @dataclass(frozen=True)
 class Variant:
-    """Where the requests of one variant go, and how many tenants they are drawn from."""
+    """Where the requests of one variant go, how many tenants they are drawn from, and which variant is its peer."""
 
     process: Running
     port: int
     tokens: Path
     drawn: int
+    peer: str | None = None
 
     def run(self, seconds: float, order: str = "random") -> Load:
         """Measure once."""
@@ -37,28 +38,31 @@ class Variant:
             seconds *= max(2.0, 1.3 * wanted / max(asked, 1))
 
 
-def _say(report: Report, name: str, loads: list[Load], peers: list[Load], peer: str | None) -> None:
+def _say(report: Report, name: str, loads: list[Load], peers: list[Load] | None, peer: str) -> None:
+    said = peer if peers else None
     for metric, unit in (("rps", "req/s"), ("cpu", "µs of CPU/req"), ("p50", "ms"), ("p99", "ms")):
-        values, others = ([getattr(load, metric) for load in each] for each in (loads, peers))
-        ratio = paired_ratio(values, others) if peer else None
-        report.spread(f"{name}.{metric}", values, unit, peer=peer, ratio=ratio)
-    cpu, others = [load.cpu for load in loads], [load.cpu for load in peers]
+        values = [getattr(load, metric) for load in loads]
+        ratio = paired_ratio(values, [getattr(load, metric) for load in peers]) if peers else None
+        report.spread(f"{name}.{metric}", values, unit, peer=said, ratio=ratio)
+    cpu = [load.cpu for load in loads]
     # Requests a second of a core that the router has for itself, whatever the load generator was able to do.
-    ratio = paired_ratio(others, cpu) if peer else None
-    report.add(f"{name}.per_core", 1e6 / median(cpu), "req/CPU-s", peer=peer, ratio=ratio, runs=len(loads))
+    ratio = paired_ratio([load.cpu for load in peers], cpu) if peers else None
+    report.add(f"{name}.per_core", 1e6 / median(cpu), "req/CPU-s", peer=said, ratio=ratio, runs=len(loads))
     report.add(f"{name}.busy", 100 * median([load.busy for load in loads]), "% of its core", runs=len(loads))
 
 
 def compare(
-    report: Report, variants: Mapping[str, Variant], rounds: int, seconds: float, *, peer: str, peer_name: str
+    report: Report, variants: Mapping[str, Variant], rounds: int, seconds: float, *, peer: str, wrong: str
 ) -> None:
-    """All variants in turn, each against the variant ``peer``; answers that are no success are counted as wrong."""
+    """All variants in turn, each against its peer (what that is says ``peer``); ``wrong`` names the figure of answers
+    that are no success.
+    """
     for name, variant in variants.items():
         report.note(f"warms {name}")
         variant.warm(seconds)
     runs = {name: functools.partial(variant.run, seconds) for name, variant in variants.items()}
     samples = interleaved(runs, rounds, between=lambda name: report.note(f"measures {name}"))
-    for name, loads in samples.items():
-        _say(report, name, loads, samples[peer], None if name == peer else peer_name)
-    wrong = sum(load.wrong for loads in samples.values() for load in loads)
-    report.add(f"{peer}.wrong", wrong, "wrong answers, all variants", runs=rounds)
+    for name, variant in variants.items():
+        _say(report, name, samples[name], samples[variant.peer] if variant.peer else None, peer)
+    failed = sum(load.wrong for loads in samples.values() for load in loads)
+    report.add(wrong, failed, "wrong answers, all variants", runs=rounds)

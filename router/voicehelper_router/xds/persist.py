@@ -6,11 +6,11 @@ import asyncio
 import json
 import os
 import time
-from dataclasses import asdict
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from voicehelper_core import faults
 from voicehelper_core.log import get_logger
 
@@ -18,10 +18,13 @@ from voicehelper_router.xds.cache import Cache
 from voicehelper_router.xds.facts import CellFacts, TenantFacts
 
 log = get_logger(__name__)
-_PIECE = 500
-"""Tenants that are written at once, about 3 ms."""
-_REST = 9
+_PIECE = 200
+"""Tenants that are written at once, about 0.2 ms: a change passes through the loop some ten times on its way."""
+_REST = 29
 """How much longer than the last save to wait before the next."""
+
+
+_TENANTS = TypeAdapter(list[TenantFacts])
 
 
 class Saved(BaseModel):
@@ -32,12 +35,12 @@ class Saved(BaseModel):
     cells: list[CellFacts]
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, parts: Iterable[bytes]) -> None:
     """Readers see the old content or the new one, never half of it, and a crash leaves one of them."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    with temporary.open("w") as file:
-        file.write(text)
+    with temporary.open("wb") as file:
+        file.writelines(parts)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
@@ -58,13 +61,14 @@ async def save(path: Path, cache: Cache) -> None:
     """Write the facts of the moment, piece by piece: Envoys are not kept waiting while 100,000 tenants are written."""
     tenants = list(cache.tenants.values())
     cells = [cell.model_dump() for cell in cache.cells.values()]
-    parts = []
-    for start in range(0, len(tenants), _PIECE):
-        parts += [json.dumps(asdict(tenant), separators=(",", ":")) for tenant in tenants[start : start + _PIECE]]
-        await asyncio.sleep(0)
     head = json.dumps({"saved_at": datetime.now(UTC).isoformat(), "cells": cells})
-    text = f'{head[:-1]}, "tenants": [{",".join(parts)}]}}'
-    writing = asyncio.create_task(asyncio.to_thread(write_atomically, path, text), name="write")
+    parts = [head[:-1].encode(), b', "tenants": [']
+    for start in range(0, len(tenants), _PIECE):
+        piece = _TENANTS.dump_json(tenants[start : start + _PIECE])[1:-1]
+        parts += (b"," if start else b"", piece)
+        await asyncio.sleep(0)
+    parts.append(b"]}")
+    writing = asyncio.create_task(asyncio.to_thread(write_atomically, path, parts), name="write")
     try:
         await asyncio.shield(writing)
     except asyncio.CancelledError:
@@ -73,7 +77,7 @@ async def save(path: Path, cache: Cache) -> None:
 
 
 async def keep(path: Path, cache: Cache, delay: float) -> None:
-    """Save after every change, those within ``delay`` seconds together; saving takes 1/10 of the time at most."""
+    """Save after every change, those within ``delay`` seconds together; saving takes 1/30 of the time at most."""
     changed = cache.listen()
     written = cache.snapshot  # what was loaded from disk need not go there again
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import grpc.aio
 from envoy.service.discovery.v3 import ads_pb2_grpc, discovery_pb2
-
 from voicehelper_router import types
 from voicehelper_router.xds.cache import Cache
 from voicehelper_router.xds.delta import DeltaServicer, create_server
