@@ -62,7 +62,9 @@ class Maker:
         return result
 
     def _texts(self, size: int) -> Iterator[str]:
-        for length in self._random.integers(*WORDS_IN_PASSAGE, size=size):
-            words = self._random.choice(self._words, size=int(length), p=self._chances)
-            rare = self._random.choice(RARE_WORDS, size=RARE_IN_PASSAGE, p=self._rare_chances)
-            yield " ".join([*words, *(f"ref{number}" for number in rare)])
+        # All at once: each draw with chances begins by adding these up.
+        lengths = self._random.integers(*WORDS_IN_PASSAGE, size=size)
+        words = np.split(self._random.choice(self._words, size=lengths.sum(), p=self._chances), np.cumsum(lengths))
+        rare = self._random.choice(RARE_WORDS, size=(size, RARE_IN_PASSAGE), p=self._rare_chances)
+        for own, few in zip(words, rare, strict=False):
+            yield " ".join([*own, *(f"ref{number}" for number in few)])

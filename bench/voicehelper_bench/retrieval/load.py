@@ -8,12 +8,14 @@ tenant's partition from Postgres within a minute.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 import uuid
 from collections.abc import Callable
 from typing import Any
 
 import asyncpg
+import psutil
 from voicehelper_cell.indexing import repository
 from voicehelper_cell.indexing.chunking import Chunk
 from voicehelper_cell.indexing.models import Indexed, Job, Passage
@@ -21,6 +23,7 @@ from voicehelper_cell.knowledge.repository import lock
 from voicehelper_cell.retrieval.terms import frequencies
 from voicehelper_core import names
 from voicehelper_core.context import TenantContext
+from voicehelper_core.errors import Unavailable
 from voicehelper_embedded.throwaway import Platform
 
 from voicehelper_bench.retrieval.corpus import Corpus
@@ -28,6 +31,7 @@ from voicehelper_bench.retrieval.world import World
 
 PASSAGES_IN_DOCUMENT = 500
 _REPAIR_SECONDS = 1500.0
+_CALM_PERCENT, _CALM_SECONDS, _CALM_LIMIT = 20.0, 5, 600
 
 
 def chunk_id(who: TenantContext, number: int) -> uuid.UUID:
@@ -74,11 +78,22 @@ async def vectors_are_there(world: World, wanted: dict[str, int], note: Callable
     missing = dict(wanted)
     while missing:
         for name, count in list(missing.items()):
-            if await world.vectors.count(world.who[name]) == count:
-                del missing[name]
+            with contextlib.suppress(Unavailable):  # it is busy being filled
+                if await world.vectors.count(world.who[name]) == count:
+                    del missing[name]
         if time.monotonic() > end:
             raise TimeoutError(f"the cell has not put the vectors of {', '.join(missing)} into Milvus")
         if missing and time.monotonic() > told + 30:
             told = time.monotonic()
             note(f"the cell is filling Milvus: {len(missing)} tenants to go")
         await asyncio.sleep(2)
+
+
+async def calm(note: Callable[[str], None]) -> None:
+    """Wait until the machine has little to do: compaction, checkpoints and change data capture go on after a load."""
+    started, quiet = time.monotonic(), 0
+    psutil.cpu_percent()
+    while quiet < _CALM_SECONDS and time.monotonic() - started < _CALM_LIMIT:
+        await asyncio.sleep(1)
+        quiet = quiet + 1 if psutil.cpu_percent() < _CALM_PERCENT else 0
+    note(f"the platform {'is calm' if quiet else 'is still busy'} {time.monotonic() - started:.0f} s after the load")

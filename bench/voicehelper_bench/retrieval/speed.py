@@ -40,6 +40,7 @@ async def run(
             await load.load(world, world.who[name], corpus)
         await load.vectors_are_there(world, {name: len(c.texts) for name, c in corpora.items()}, report.note)
         await load.tidy(platform, world)
+        await load.calm(report.note)
         total = sum(len(corpus.texts) for corpus in corpora.values())
         report.add("load.passages", total / (time.perf_counter() - started), "passages/s", runs=total)
         async with milvus_as_it_comes() as milvus:

@@ -1,1 +1,1 @@
-"""Milvus Lite as this platform runs it: its server with a search that does no work in Python per stored row."""
+"""Milvus Lite as this platform runs it: a search and a count of ours do no work in Python per stored row."""

@@ -1,4 +1,4 @@
-"""``python -m voicehelper_embedded.processes.milvus server ...``: Milvus Lite's command with the quicker search."""
+"""``python -m voicehelper_embedded.processes.milvus server ...``: Milvus Lite's command with our search and count."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import sys
 
 from milvus_lite import cmdline
 
-from voicehelper_embedded.milvus.search import install
+from voicehelper_embedded.milvus import count, search
 
 
 def main() -> int:
     """The library's own command line."""
-    install()
+    search.install()
+    count.install()
     return int(cmdline.main())
 
 

@@ -1,0 +1,81 @@
+"""The quicker count is the number of rows that the library's own query finds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from milvus_lite.adapter.grpc.server import start_server_in_thread
+from milvus_lite.adapter.grpc.servicer import MilvusServicer
+from milvus_lite.db import MilvusLite
+from voicehelper_core.milvus import MilvusClient, MilvusError
+from voicehelper_core.milvus.client import NOT_LOADED
+from voicehelper_embedded.milvus.count import count, counting, install
+from voicehelper_embedded.milvus.tests.test_search import DIMENSION, delete, flush, made, write
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[MilvusLite]:
+    opened = MilvusLite(str(tmp_path / "db"))
+    yield opened
+    opened.close()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    steps=st.lists(st.one_of(write, write, delete, flush), max_size=14),
+    expression=st.sampled_from(["", 'name == "a7"', "id > 20", 'name like "b%" and id < 40']),
+    partitions=st.sampled_from([None, ["a"], ["b"], ["a", "b"]]),
+)
+def test_any_history_is_counted_alike(
+    database: MilvusLite, steps: list[Any], expression: str, partitions: list[str] | None
+) -> None:
+    table = made(database, "IP")
+    for step, partition, keys in steps:
+        if step == "flush":
+            table.flush()
+        elif step == "delete":
+            table.delete(keys, partition_name=partition)
+        else:
+            records = [{"id": key, "name": f"{partition}{key}", "embedding": [1.0] * DIMENSION} for key in set(keys)]
+            table.upsert(records, partition_name=partition)
+    table._wait_for_bg()
+    assert count(table, expression, partitions) == len(table.query(expression or None, partition_names=partitions))
+
+
+def test_it_is_put_in_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MilvusServicer, "Query", MilvusServicer.Query)
+    install()
+    with pytest.raises(ImportError):
+        install()
+
+
+async def test_a_client_is_told_the_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unread(*_: Any, **__: Any) -> None:
+        raise AssertionError("rows were read to be counted")
+
+    monkeypatch.setattr(MilvusServicer, "Query", counting(MilvusServicer.Query))
+    server, database, port = start_server_in_thread(str(tmp_path / "db"))
+    table = made(database, "IP")
+    rows = [{"id": key, "name": f"n{key % 3}", "embedding": [1.0] * DIMENSION} for key in range(30)]
+    table.insert(rows, partition_name="a")
+    client = MilvusClient(f"http://127.0.0.1:{port}")
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(type(table), "query", unread)
+            found = await client.query("c", filter='name == "n1"', output_fields=["count(*)"], partition_names=["a"])
+            assert found == [{"count(*)": 10}]
+        found = await client.query("c", filter="id == 7", output_fields=["name"])
+        assert [row["name"] for row in found] == ["n1"]
+        table.release()
+        with pytest.raises(MilvusError) as refused:
+            await client.query("c", filter="id > 0", output_fields=["count(*)"])
+        assert refused.value.code == NOT_LOADED
+    finally:
+        await client.close()
+        server.stop(None).wait()
+        database.close()
