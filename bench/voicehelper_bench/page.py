@@ -60,7 +60,7 @@ def number(value: float | str) -> str:
 
 def quantity(figure: Figure) -> str:
     """Number and unit."""
-    return number(figure.value) + ("" if figure.unit in ("", "text") else f" {figure.unit}")
+    return number(figure.value) + ("" if figure.unit in ("", "text", "ratio") else f" {figure.unit}")
 
 
 def filled(text: str, figures: Mapping[str, Figure]) -> str:

@@ -67,7 +67,6 @@ titles, which are not indexed. One document is right for each question; bm25s ra
 | Chinese | hybrid | [[cmrc.hybrid.ndcg]] | [[cmrc.hybrid.ndcg.low]] to [[cmrc.hybrid.ndcg.high]] | [[cmrc.hybrid.recall]] |
 | Chinese | bm25s, pairs of characters | [[cmrc.bm25s_bigrams.ndcg]] | [[cmrc.bm25s_bigrams.ndcg.low]] to [[cmrc.bm25s_bigrams.ndcg.high]] | [[cmrc.bm25s_bigrams.recall]] |
 | Chinese | bm25s, jieba | [[cmrc.bm25s_jieba.ndcg]] | [[cmrc.bm25s_jieba.ndcg.low]] to [[cmrc.bm25s_jieba.ndcg.high]] | [[cmrc.bm25s_jieba.recall]] |
-| Chinese | bm25s, our terms | [[cmrc.bm25s_terms.ndcg]] | [[cmrc.bm25s_terms.ndcg.low]] to [[cmrc.bm25s_terms.ndcg.high]] | [[cmrc.bm25s_terms.recall]] |
 | English | vector | [[banking.vector.ndcg]] | [[banking.vector.ndcg.low]] to [[banking.vector.ndcg.high]] | [[banking.vector.recall]] |
 | English | bm25 | [[banking.bm25.ndcg]] | [[banking.bm25.ndcg.low]] to [[banking.bm25.ndcg.high]] | [[banking.bm25.recall]] |
 | English | hybrid | [[banking.hybrid.ndcg]] | [[banking.hybrid.ndcg.low]] to [[banking.hybrid.ndcg.high]] | [[banking.hybrid.recall]] |
