@@ -13,7 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from milvus_lite.adapter.grpc.errors import success_status_kwargs
+from milvus_lite.adapter.grpc.servicer import MilvusServicer
 from milvus_lite.exceptions import MilvusLiteError
+from milvus_lite.search.assembler import assemble_candidates
+from milvus_lite.search.bitmap import build_valid_mask
+from voicehelper_core.milvus.wire import common_pb2, milvus_pb2
 
 Query = Callable[[Any, Any, Any], Any]
 _COUNT = "count(*)"
@@ -21,9 +26,6 @@ _COUNT = "count(*)"
 
 def count(collection: Any, expression: str, partitions: Sequence[str] | None) -> int:
     """Living rows of the partitions (None: of all) that the expression lets through (empty: all of them)."""
-    from milvus_lite.search.assembler import assemble_candidates
-    from milvus_lite.search.bitmap import build_valid_mask
-
     collection._require_loaded()
     segments, graves = collection._read_snapshot()
     keys, numbers, _, _, passing = assemble_candidates(
@@ -46,9 +48,6 @@ def counting(original: Query) -> Query:
     def query(self: Any, request: Any, context: Any) -> Any:
         if list(request.output_fields) != [_COUNT]:
             return original(self, request, context)
-        from milvus_lite.adapter.grpc.errors import success_status_kwargs
-        from pymilvus.grpc_gen import common_pb2, milvus_pb2
-
         try:
             collection = self._get_collection(request, context)
             number = count(collection, request.expr, list(request.partition_names) or None)
@@ -68,8 +67,6 @@ def counting(original: Query) -> Query:
 
 def install() -> None:
     """Let the server count like this. Raises ImportError where the library has no such function to replace."""
-    from milvus_lite.adapter.grpc.servicer import MilvusServicer
-
     if MilvusServicer.Query.__module__ != MilvusServicer.__module__:
         raise ImportError("Milvus Lite counts in another way than this version knows")
     MilvusServicer.Query = counting(MilvusServicer.Query)

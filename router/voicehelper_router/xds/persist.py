@@ -19,11 +19,9 @@ from voicehelper_router.xds.facts import CellFacts, TenantFacts
 
 log = get_logger(__name__)
 _PIECE = 200
-"""Tenants that are written at once, about 0.2 ms: a change passes through the loop some ten times on its way."""
+"""Tenants that are written at once, about 0.1 ms: a change passes through the loop some ten times on its way."""
 _REST = 29
 """How much longer than the last save to wait before the next."""
-
-
 _TENANTS = TypeAdapter(list[TenantFacts])
 
 

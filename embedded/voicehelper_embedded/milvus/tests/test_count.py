@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,19 +15,12 @@ from milvus_lite.db import MilvusLite
 from voicehelper_core.milvus import MilvusClient, MilvusError
 from voicehelper_core.milvus.client import NOT_LOADED
 from voicehelper_embedded.milvus.count import count, counting, install
-from voicehelper_embedded.milvus.tests.test_search import DIMENSION, delete, flush, made, write
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[MilvusLite]:
-    opened = MilvusLite(str(tmp_path / "db"))
-    yield opened
-    opened.close()
+from voicehelper_embedded.milvus.tests.histories import DIMENSION, histories, made, play
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    steps=st.lists(st.one_of(write, write, delete, flush), max_size=14),
+    steps=histories,
     expression=st.sampled_from(["", 'name == "a7"', "id > 20", 'name like "b%" and id < 40']),
     partitions=st.sampled_from([None, ["a"], ["b"], ["a", "b"]]),
 )
@@ -35,15 +28,7 @@ def test_any_history_is_counted_alike(
     database: MilvusLite, steps: list[Any], expression: str, partitions: list[str] | None
 ) -> None:
     table = made(database, "IP")
-    for step, partition, keys in steps:
-        if step == "flush":
-            table.flush()
-        elif step == "delete":
-            table.delete(keys, partition_name=partition)
-        else:
-            records = [{"id": key, "name": f"{partition}{key}", "embedding": [1.0] * DIMENSION} for key in set(keys)]
-            table.upsert(records, partition_name=partition)
-    table._wait_for_bg()
+    play(table, steps, np.random.default_rng(7))
     assert count(table, expression, partitions) == len(table.query(expression or None, partition_names=partitions))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,45 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from milvus_lite.db import MilvusLite
 from milvus_lite.engine import collection
-from milvus_lite.schema.types import CollectionSchema, DataType, FieldSchema
 from milvus_lite.search.executor_indexed import execute_search_with_index
 from voicehelper_embedded.milvus.search import install, searcher
+from voicehelper_embedded.milvus.tests.histories import DIMENSION, histories, made, play
 
-DIMENSION, KEYS = 8, 60
-PARTITIONS = ("a", "b")
-SCHEMA = CollectionSchema(
-    fields=[
-        FieldSchema("id", DataType.INT64, is_primary=True),
-        FieldSchema("name", DataType.VARCHAR, max_length=64),
-        FieldSchema("embedding", DataType.FLOAT_VECTOR, dim=DIMENSION),
-    ]
-)
-write = st.tuples(
-    st.just("write"), st.sampled_from(PARTITIONS), st.lists(st.integers(0, KEYS - 1), min_size=1, max_size=25)
-)
-delete = st.tuples(
-    st.just("delete"), st.sampled_from(PARTITIONS), st.lists(st.integers(0, KEYS - 1), min_size=1, max_size=40)
-)
-flush = st.tuples(st.just("flush"), st.none(), st.none())
 metrics = st.sampled_from(["IP", "L2", "COSINE"])
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[MilvusLite]:
-    opened = MilvusLite(str(tmp_path / "db"))
-    yield opened
-    opened.close()
-
-
-def made(database: MilvusLite, metric: str, kind: str = "FLAT") -> Any:
-    if database.has_collection("c"):
-        database.drop_collection("c")
-    made = database.create_collection("c", SCHEMA)
-    for partition in PARTITIONS:
-        made.create_partition(partition)
-    made.create_index("embedding", {"index_type": kind, "metric_type": metric, "params": {}})
-    made.load()
-    return made
 
 
 def both(table: Any, query: list[float], **options: Any) -> tuple[Any, Any]:
@@ -74,7 +38,7 @@ def same(expected: Any, found: Any) -> None:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    steps=st.lists(st.one_of(write, write, delete, flush), max_size=14),
+    steps=histories,
     metric=metrics,
     k=st.integers(1, 30),
     partitions=st.sampled_from([None, ["a"], ["b"], ["a", "b"]]),
@@ -84,19 +48,7 @@ def test_any_history_is_searched_alike(
     database: MilvusLite, steps: list[Any], metric: str, k: int, partitions: list[str] | None, seed: int
 ) -> None:
     table, random = made(database, metric), np.random.default_rng(seed)
-    for step, partition, keys in steps:
-        if step == "flush":
-            table.flush()
-        elif step == "delete":
-            table.delete(keys, partition_name=partition)
-        else:
-            rows = random.standard_normal((len(keys), DIMENSION))
-            records = [
-                {"id": key, "name": f"{partition}{key}", "embedding": row.tolist()}
-                for key, row in dict(zip(keys, rows, strict=True)).items()
-            ]
-            table.upsert(records, partition_name=partition)
-    table._wait_for_bg()
+    play(table, steps, random)
     query = random.standard_normal(DIMENSION).tolist()
     for fields in (["name"], None, ["name", "embedding"], []):
         same(*both(table, query, top_k=k, partition_names=partitions, output_fields=fields))
