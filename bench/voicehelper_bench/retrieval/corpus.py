@@ -64,7 +64,8 @@ class Maker:
     def _texts(self, size: int) -> Iterator[str]:
         # All at once: each draw with chances begins by adding these up.
         lengths = self._random.integers(*WORDS_IN_PASSAGE, size=size)
-        words = np.split(self._random.choice(self._words, size=lengths.sum(), p=self._chances), np.cumsum(lengths)[:-1])
+        drawn = self._random.choice(self._words, size=lengths.sum(), p=self._chances)
+        words = np.split(drawn, np.cumsum(lengths)[:-1])
         rare = self._random.choice(RARE_WORDS, size=(size, RARE_IN_PASSAGE), p=self._rare_chances)
         for own, few in zip(words, rare, strict=True):
             yield " ".join([*own, *(f"ref{number}" for number in few)])

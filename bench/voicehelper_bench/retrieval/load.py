@@ -96,6 +96,5 @@ async def calm(note: Callable[[str], None]) -> None:
     while quiet < _CALM_SECONDS and time.monotonic() - started < _CALM_LIMIT:
         await asyncio.sleep(1)
         quiet = quiet + 1 if psutil.cpu_percent() < _CALM_PERCENT else 0
-    note(
-        f"the platform {'is calm' if quiet == _CALM_SECONDS else 'is still busy'} {time.monotonic() - started:.0f} s after the load"
-    )
+    state = "is calm" if quiet == _CALM_SECONDS else "is still busy"
+    note(f"the platform {state} {time.monotonic() - started:.0f} s after the load")
