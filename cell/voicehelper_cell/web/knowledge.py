@@ -16,7 +16,8 @@ from voicehelper_cell.web.shapes import plain
 router = APIRouter(prefix="/api/v1/knowledge", tags=["knowledge"], dependencies=[USER])
 Limit = Annotated[int, Query(ge=1, le=100)]
 Cursor = Annotated[str, Query(max_length=500)]
-_SECONDS = 60
+_SECONDS = 30
+_UPLOAD_SECONDS = 60
 _HIT = ("document_id", "external_id", "title", "text", "score", "chunk_id", "start", "end")
 
 
@@ -41,7 +42,7 @@ async def upload(calls: Calls, request: Request, key: Key = "") -> dict[str, Any
         content=given.content,
         idempotency_key=key,
     )
-    return plain(await calls.knowledge.UploadDocument(message, metadata=metadata(), timeout=_SECONDS))
+    return plain(await calls.knowledge.UploadDocument(message, metadata=metadata(), timeout=_UPLOAD_SECONDS))
 
 
 @router.get("/documents")

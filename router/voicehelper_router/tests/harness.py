@@ -44,6 +44,8 @@ class Upstream:
         self.answers: dict[str, Any] = {}
         self.next_event = asyncio.Event()
         self.requests = 0
+        self.pause = 0.0
+        """Seconds until it answers."""
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -67,6 +69,7 @@ class Upstream:
                 length = int(dict(headers).get("content-length", 0))
                 await reader.readexactly(length)
                 self.requests += 1
+                await asyncio.sleep(self.pause)
                 if path.endswith("/sse"):
                     await self._stream(writer)
                     break

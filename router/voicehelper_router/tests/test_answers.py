@@ -10,6 +10,7 @@ import uuid
 import httpx
 import pytest
 from voicehelper_router.tests.harness import RouterUnderTest, problem, received
+from voicehelper_router.xds import routes
 
 pytestmark = pytest.mark.integration
 
@@ -44,6 +45,32 @@ async def test_cell_that_is_down(router: RouterUnderTest) -> None:
         assert response.headers["retry-after"] == "2"
     finally:
         await router.b.start()
+
+
+async def test_cell_that_hangs(router: RouterUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what may take long is waited for longer: an upload, a whole answer of the model."""
+    monkeypatch.setattr(routes, "REQUEST_TIMEOUT", "0.3s")
+    monkeypatch.setattr(routes, "EVENTS_IDLE_TIMEOUT", "0.3s")
+    router.load()
+    await router.settled()
+    router.a.pause = 1.0
+    post = {"method": "POST"}
+    messages = "/api/v1/conversations/1/messages"
+    try:
+        for path, more in (
+            ("/api/v1/x", {}), ("/api/v1/x", post), (messages, {}), ("/api/v1/messages", post),
+            ("/api/v1/knowledge/documents", {}), ("/api/v1/knowledge/documents/1", post),
+            (messages, {**post, "headers": [("Accept", "text/event-stream")]}),
+        ):  # fmt: skip
+            body = problem(await router.get(path, **more), 504, "deadline-exceeded")
+            assert "127.0.0.1" not in body["detail"]
+        for path in ("/api/v1/knowledge/documents", messages):
+            assert (await router.get(path, **post)).json()["server"] == "a"
+    finally:
+        router.a.pause = 0.0
+        monkeypatch.undo()
+        router.load()
+        await router.settled()
 
 
 async def test_request_without_tenant(router: RouterUnderTest) -> None:

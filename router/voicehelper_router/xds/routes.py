@@ -16,8 +16,15 @@ from voicehelper_router.xds.facts import CellFacts
 from voicehelper_router.xds.resource import Rendered
 
 PUBLIC, SUSPENDED, UNAVAILABLE = "_public", "_suspended", "_unavailable"
-REQUEST_TIMEOUT = "60s"
-STREAM_IDLE_TIMEOUT = "120s"  # services send a heartbeat well within it
+# A cell ends its own calls first (30 s; 60 s for an upload; 120 s for an answer of the model) and says why. These are
+# for one that hangs.
+REQUEST_TIMEOUT = "35s"
+UPLOAD_TIMEOUT = "65s"
+ANSWER_TIMEOUT = "125s"
+EVENTS_IDLE_TIMEOUT = "40s"  # cells send a heartbeat every 10 s
+GRPC_IDLE_TIMEOUT = "120s"  # clients set deadlines of their own
+_UPLOADS = "/api/v1/knowledge/documents"
+_CONVERSATIONS = "/api/v1/conversations"
 
 
 @lru_cache(65536)  # one string for all tenants of a cell
@@ -52,13 +59,13 @@ def _configuration(name: str, routes: list[dict[str, Any]]) -> Rendered:
 def of_cell(cell: CellFacts) -> Rendered:
     """gRPC by its content type; streams without a time limit; reads are tried again, writes never."""
     http, everything = http_name(cell.cell_id), {"prefix": "/"}
-    stream = {"cluster": http, "timeout": "0s", "idle_timeout": STREAM_IDLE_TIMEOUT}
+    events = {"cluster": http, "timeout": "0s", "idle_timeout": EVENTS_IDLE_TIMEOUT}
     routes: list[dict[str, Any]] = []
     if cell.grpc:
         action = {
             "cluster": grpc_name(cell.cell_id),
             "timeout": "0s",
-            "idle_timeout": STREAM_IDLE_TIMEOUT,
+            "idle_timeout": GRPC_IDLE_TIMEOUT,
             "max_stream_duration": {"grpc_timeout_header_max": "3600s"},
         }
         routes.append({"match": {**everything, "grpc": {}}, "route": action})
@@ -68,11 +75,23 @@ def of_cell(cell: CellFacts) -> Rendered:
         "retry_back_off": {"base_interval": "0.05s", "max_interval": "0.5s"},
     }
     reads = [_header(":method", safe_regex={"regex": "GET|HEAD"})]
+    post = _header(":method", exact="POST")
     routes += [
-        {"match": {**everything, "headers": [_header("accept", contains="text/event-stream")]}, "route": stream},
+        {"match": {**everything, "headers": [_header("accept", contains="text/event-stream")]}, "route": events},
         {
             "match": {**everything, "headers": reads},
             "route": {"cluster": http, "timeout": REQUEST_TIMEOUT, "retry_policy": retry},
+        },
+        {
+            "match": {"path": _UPLOADS, "headers": [post]},
+            "route": {"cluster": http, "timeout": UPLOAD_TIMEOUT},
+        },
+        {
+            "match": {
+                "path_separated_prefix": _CONVERSATIONS,
+                "headers": [post, _header(":path", suffix="/messages")],
+            },
+            "route": {"cluster": http, "timeout": ANSWER_TIMEOUT},
         },
         {"match": everything, "route": {"cluster": http, "timeout": REQUEST_TIMEOUT}},
     ]
