@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -27,6 +28,10 @@ _INSERT_SETTINGS = {
 
 class WarehouseError(Exception):
     """ClickHouse refused a statement; the message is its first line."""
+
+
+class NoRoom(WarehouseError):
+    """The disk is nearly full; the message says how full."""
 
 
 class Warehouse:
@@ -54,6 +59,26 @@ class Warehouse:
     async def command(self, statement: str) -> None:
         """Run a statement without rows."""
         await self._run(lambda client: client.command(statement))
+
+    def room(self) -> int:
+        """Bytes that the disk has left."""
+        disk = os.statvfs(self._path)
+        return disk.f_bavail * disk.f_frsize
+
+    async def merging(self, on: bool) -> None:
+        """Whether parts are merged in the background."""
+        await self.command(f"SYSTEM {'START' if on else 'STOP'} MERGES")
+
+    async def reload(self) -> None:
+        """Take the tables as they are on disk: parts that cannot be read are put aside, those that they replaced come
+        back."""
+
+        def again(client: Any) -> None:
+            for table in clickhouse.TABLES:
+                client.command(f"DETACH TABLE IF EXISTS {table} SYNC")
+                client.command(f"ATTACH TABLE IF NOT EXISTS {table}")
+
+        await self._run(again)
 
     async def close(self) -> None:
         """Close when the running statement has ended; what was inserted is on disk."""
@@ -86,6 +111,22 @@ class Warehouse:
         await self._run(
             lambda client: client.insert("message_events", rows, column_names=clickhouse.COLUMNS, settings=settings)
         )
+
+    async def settle_minutes(self, rows: Sequence[Sequence[Any]]) -> int:
+        """Make the minutes of these rows what the events say; how many were wrong."""
+        found = [dict(zip(clickhouse.COLUMNS, row, strict=True)) for row in rows]
+        minutes = [row["created_at"].replace(second=0, microsecond=0) for row in found]
+        bound = {
+            "tenants": sorted({row["tenant_id"] for row in found}),
+            "low": min(minutes),
+            "high": max(minutes),
+        }
+        wrong = len(await self.query(clickhouse.MISSING_MINUTES, bound))
+        if wrong:
+            statement = f"INSERT INTO message_stats_minute {clickhouse.MISSING_MINUTES}"
+            settings = {"insert_deduplicate": 0}  # the same difference may come again
+            await self._run(lambda client: client.command(statement, parameters=bound, settings=settings))
+        return wrong
 
     async def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """Rows of a query; parameters are bound by name and type, ``{name:String}``."""

@@ -60,7 +60,28 @@ FROM message_events
 GROUP BY tenant_id, user_id, minute
 """
 
+# What the minutes of some tenants lack to be what the events say. UInt64 wraps: what is too many is taken away.
+_MINUTES = "tenant_id IN {tenants:Array(String)} AND minute BETWEEN {low:DateTime('UTC')} AND {high:DateTime('UTC')}"
+MISSING_MINUTES = f"""
+SELECT tenant_id, user_id, minute,
+       toUInt64(sum(messages)), toUInt64(sum(tokens)), sum(cost), toUInt64(sum(users)), toUInt64(sum(assistants))
+FROM (
+    SELECT tenant_id, user_id, toStartOfMinute(created_at) AS minute, toInt64(count()) AS messages,
+           toInt64(sum(tokens_used)) AS tokens, toDecimal128(sum(cost_usd), 4) AS cost,
+           toInt64(countIf(role = 'user')) AS users, toInt64(countIf(role = 'assistant')) AS assistants
+    FROM message_events WHERE {_MINUTES} GROUP BY tenant_id, user_id, minute
+    UNION ALL
+    SELECT tenant_id, user_id, minute, -toInt64(sum(message_count)), -toInt64(sum(total_tokens)), -sum(total_cost),
+           -toInt64(sum(user_message_count)), -toInt64(sum(assistant_message_count))
+    FROM message_stats_minute WHERE {_MINUTES} GROUP BY tenant_id, user_id, minute
+)
+GROUP BY tenant_id, user_id, minute
+HAVING (sum(messages), sum(tokens), sum(cost), sum(users), sum(assistants)) != (0, 0, 0, 0, 0)
+"""  # noqa: S608 (constants)
+
 STATEMENTS = (MESSAGE_EVENTS, MESSAGE_STATS_MINUTE, MESSAGE_STATS_MINUTE_VIEW)
+TABLES = ("message_events", "message_stats_minute")
+"""Those with data of their own."""
 COLUMNS = (
     "event_id",
     "conversation_id",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any
 
 import asyncpg
 from aiokafka.errors import KafkaError
@@ -16,7 +17,8 @@ from voicehelper_analytics.sink.batches import DeadLetter, Record, parse
 from voicehelper_analytics.sink.consumer import EventConsumer
 from voicehelper_analytics.sink.known import Known
 from voicehelper_analytics.sink.progress import Batch, Gap, Progress, Ranges
-from voicehelper_analytics.warehouse import Warehouse, WarehouseError
+from voicehelper_analytics.sink.writer import Writer
+from voicehelper_analytics.warehouse import NoRoom, Warehouse, WarehouseError
 
 log = get_logger(__name__)
 INSERTED = Counter("sink_rows", "Rows inserted into message_events")
@@ -24,6 +26,7 @@ DUPLICATES = Counter("sink_duplicates", "Deliveries of events that ClickHouse al
 DEAD = Counter("sink_dead_letters", "Records that could not be read")
 LOST = Counter("sink_lost_offsets", "Offsets that Kafka no longer had when they were to be read")
 UP = Gauge("sink_up", "1 while the sink is connected")
+Write = Callable[[Sequence[Sequence[Any]], str], Awaitable[None]]
 _EXPECTED = (KafkaError, WarehouseError, asyncpg.PostgresError, *postgres.LOST)
 _BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 
@@ -38,8 +41,8 @@ class Sink:
         warehouse: Warehouse,
         consume: Callable[[AnalyticsSettings], EventConsumer] = EventConsumer,
     ) -> None:
-        self._settings, self._warehouse, self._consume = settings, warehouse, consume
-        self._progress, self._known = Progress(pool), Known(warehouse)
+        self._settings, self._consume = settings, consume
+        self._progress, self._known, self._writer = Progress(pool), Known(warehouse), Writer(warehouse)
         self.reason: str | None = "the sink is starting"
 
     async def run(self) -> None:
@@ -50,7 +53,9 @@ class Sink:
                 await self._session()
             except Exception as error:
                 failures = failures + 1 if self.reason else 1
-                self.reason = f"waiting after a failure: {type(error).__name__}"
+                self.reason = (
+                    str(error) if isinstance(error, NoRoom) else f"waiting after a failure: {type(error).__name__}"
+                )
                 UP.set(0)
                 expected = isinstance(error, _EXPECTED)
                 (log.warning if expected else log.error)(
@@ -67,10 +72,12 @@ class Sink:
             await consumer.start()
             if (pending := await self._progress.pending()) is not None:
                 log.info("replaying the pending batch", batch=pending.id)
-                await self._finish(pending, *await consumer.read(pending.ranges))
+                records, gaps = await consumer.read(pending.ranges)
+                await self._finish(pending, records, gaps, write=self._writer.again)
             await self._known.open()
             consumer.resume(await self._progress.positions())
             while True:
+                await self._writer.ready()
                 if gaps := await consumer.refresh():
                     await self._progress.skip(gaps)
                     _report([], gaps)
@@ -91,11 +98,13 @@ class Sink:
         await faults.point("sink.begin.recorded")
         await self._finish(batch, records)
 
-    async def _finish(self, batch: Batch, records: list[Record], gaps: Sequence[Gap] = ()) -> None:
+    async def _finish(
+        self, batch: Batch, records: list[Record], gaps: Sequence[Gap] = (), write: Write | None = None
+    ) -> None:
         parsed = parse(records)
         rows = [row for event, row in parsed.rows.items() if event not in batch.skipped]
         if rows:
-            await self._warehouse.insert(rows, batch.token)
+            await (write or self._writer.insert)(rows, batch.token)
             self._known.add(rows)
         await faults.point("sink.insert.effect")
         await self._progress.complete(batch, parsed.dead, gaps)

@@ -32,15 +32,21 @@ class Runs:
         lines += [{"partition": number % 3, "value": value} for number, value in enumerate(values)]
         self.log.write_text("\n".join(json.dumps(line) for line in lines))
 
-    def run(self, faults: str = "") -> subprocess.CompletedProcess[str]:
-        arguments = [sys.executable, str(self._worker), self._dsn, str(self._folder / "clickhouse"), str(self.log)]
-        environment = {
+    def command(self) -> list[str]:
+        return [sys.executable, str(self._worker), self._dsn, str(self._folder / "clickhouse"), str(self.log)]
+
+    def environment(self, faults: str = "") -> dict[str, str]:
+        return {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(sys.path),
             "VOICEHELPER_FAULT_POINTS": faults,
             "VOICEHELPER_ENVIRONMENT": "test",
         }
-        return subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=300, check=False)
+
+    def run(self, faults: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(), env=self.environment(faults), capture_output=True, text=True, timeout=300, check=False
+        )
 
     def counts(self) -> dict[str, int]:
         done = self.run()
