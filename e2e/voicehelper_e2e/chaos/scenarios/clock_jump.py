@@ -13,12 +13,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from voicehelper_embedded import preflight
 from voicehelper_embedded.supervisor.process import FAKETIME_LIBRARY
 
 from voicehelper_e2e.chaos.scenarios.prober import Tries, probing
 from voicehelper_e2e.chaos.scenarios.stage import Scenario, Stage
 
-LIBRARY = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 SECONDS, FAST_SECONDS = 60.0, 20.0
 JUMPS = ("+3600", "+0", "-3600", "+0")
 TOKEN_SECONDS = 4 * 3600
@@ -26,13 +26,19 @@ _FILE = "clock"
 _BACK_SECONDS = 120
 
 
+def _needs() -> list[preflight.Need]:
+    library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+    return [preflight.Need("libfaketime", "faketime", str(library) if library else None, "clocks that jump")]
+
+
 def environment(folder: Path) -> dict[str, str]:
-    """Envoy and the JVMs keep the machine's time: see docs/chaos-scenarios.md."""
+    """Envoy and the JVMs keep the machine's time: see docs/chaos-scenarios.md. Raises Failure without libfaketime."""
+    preflight.provide(lambda text: print(text, flush=True), _needs)
     path = folder / _FILE
     path.write_text("+0\n")
     path.chmod(0o644)
     return {
-        FAKETIME_LIBRARY: str(LIBRARY),
+        FAKETIME_LIBRARY: str(_needs()[0].found),
         "FAKETIME_TIMESTAMP_FILE": str(path),
         "FAKETIME_NO_CACHE": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
