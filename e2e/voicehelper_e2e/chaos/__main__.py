@@ -63,7 +63,7 @@ def parsed(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="voicehelper_e2e.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, required=True, help="the same seed gives the same schedule and choices")
     parser.add_argument("--kills", type=int, default=50, help="random kills, at least; all targets get as many (50)")
-    parser.add_argument("--minutes", type=float, default=20, help="the strikes end then, done or not (20)")
+    parser.add_argument("--minutes", type=float, default=30, help="the strikes end then, done or not (30)")
     parser.add_argument("--only", help="targets and beginnings of fault points, by comma; 'points' for all points")
     parser.add_argument("--no-points", action="store_true", help="no fault points")
     parser.add_argument("--no-scenarios", action="store_true", help="kills only; so does --only without --scenario")
