@@ -12,7 +12,7 @@ export PYTHONPATH := $(subst $() ,:,$(addprefix $(CURDIR)/,$(ROOMS)))
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): requirements.lock scripts/bootstrap.sh
 	@PYTHON=$(PYTHON) bash scripts/bootstrap.sh
@@ -55,6 +55,18 @@ chaos: env ## Kill everything while clients work, then compare all stores (SEED=
 .PHONY: scenarios
 scenarios: env ## Full disks, jumping clocks, hangs, a lost slot, poison, no control plane (docs/chaos-scenarios.md)
 	@$(BIN)/python -m voicehelper_e2e.chaos --seed $(or $(SEED),1) --scenario all $(ARGS)
+
+.PHONY: cluster
+cluster: env ## Start a Kubernetes: KUBECONFIG's, kind's, or a node of our own (docs/cluster.md)
+	@$(BIN)/python -m voicehelper_e2e.cluster up
+
+.PHONY: cluster-image
+cluster-image: env ## Build the project's image and load it into the cluster
+	@$(BIN)/python -m voicehelper_e2e.cluster image
+
+.PHONY: cluster-down
+cluster-down: ## Stop the node of our own and remove all it had; built programs stay in the cache
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m voicehelper_e2e.cluster down; else echo "nothing to stop: there is no .venv"; fi
 
 .PHONY: lint
 lint: env ## Check format, lint, types and the direction of imports

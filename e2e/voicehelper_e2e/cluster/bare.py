@@ -1,0 +1,112 @@
+"""A node of one's own on Linux as root: up, down and what is in between."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from voicehelper_cli.failures import Failure
+from voicehelper_embedded import preflight
+from voicehelper_embedded.progress import Progress
+
+from voicehelper_e2e.cluster import images, network
+from voicehelper_e2e.cluster.binaries import COREDNS, KUBE, PAUSE, Binary, built
+from voicehelper_e2e.cluster.control_plane import Address, ControlPlane
+from voicehelper_e2e.cluster.daemons import Daemons
+from voicehelper_e2e.cluster.home import API_PORT, NAMESPACE, NODE, NODE_ADDRESS, Home, cache
+from voicehelper_e2e.cluster.node import PAUSE_IMAGE, Node, needed
+
+_MANIFESTS = Path(__file__).parent / "manifests"
+_READY_SECONDS = 120
+_SMALL = {PAUSE_IMAGE: PAUSE, "localhost/voicehelper/coredns:1": COREDNS}
+"""Images of one program."""
+
+
+class BareNode:
+    """Of a home. ``up`` and ``down`` may be repeated; what is there already stays as it is."""
+
+    def __init__(self, home: Home, progress: Progress) -> None:
+        self._home, self._progress = home, progress
+        self.daemons = Daemons(home.run, home.logs, NAMESPACE)
+
+    def up(self) -> None:
+        """Until the node is ready and its DNS answers. Raises Failure; logs stay below the home then."""
+        if os.geteuid() != 0:
+            raise Failure("a bare node needs root: name a cluster with KUBECONFIG, or run this as root")
+        stage = self._progress.stage
+        preflight.provide(self._progress.say, _needs)
+        kube, *_ = [self._built(binary) for binary in (KUBE, PAUSE, COREDNS)]
+        for folder in (self._home.root, self._home.run, self._home.logs):
+            folder.mkdir(parents=True, exist_ok=True)
+        network.up()
+        control_plane, node = self._control_plane(kube), Node(self._home, kube, self.daemons)
+        with stage("etcd and the API server"):
+            control_plane.prepare()
+            control_plane.start_api()
+        with stage("containerd and images"):
+            node.start_containerd()
+            for name, binary in _SMALL.items():
+                self.load(name, self._small(name, self._built(binary)))
+        with stage("the node is ready"):
+            control_plane.start_controllers()
+            node.start()
+            self._until("Ready", f"node/{NODE}")
+        with stage("DNS answers"):
+            self.kubectl("apply", "--server-side", "-f", str(_MANIFESTS))
+            self._until("Available", "-n=kube-system", "deployment/coredns")
+
+    def down(self) -> None:
+        """Everything, with its data; built programs stay in the cache."""
+        Node(self._home, Path("kube"), self.daemons).stop()
+        ControlPlane(self._home, Path("kube"), self.daemons, _ADDRESS).stop()
+        for name in self.daemons.names():
+            self.daemons.stop(name)
+        network.down()
+        shutil.rmtree(self._home.root, ignore_errors=True)
+
+    def kubectl(self, *arguments: str, check: bool = True) -> str:
+        """Output of kubectl as the administrator."""
+        command = [str(self._built(KUBE)), "kubectl", f"--kubeconfig={self._home.kubeconfig}", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if check and done.returncode != 0:
+            raise Failure(f"'kubectl {' '.join(arguments)}' failed: {done.stderr.strip()}")
+        return done.stdout
+
+    def _control_plane(self, kube: Path) -> ControlPlane:
+        return ControlPlane(self._home, kube, self.daemons, _ADDRESS)
+
+    def _built(self, binary: Binary) -> Path:
+        return built(binary, self._progress.say, self._progress.now)
+
+    def load(self, name: str, archive: Path) -> None:
+        """Give the node an image, unless it has one of that name. Raises Failure."""
+        node = Node(self._home, Path("kube"), self.daemons)
+        if name not in node.ctr("images", "list", "--quiet").stdout.split():
+            node.ctr("images", "import", str(archive))
+
+    def _small(self, name: str, program: Path) -> Path:
+        """The archive of an image of one static program."""
+        archive = cache() / "images" / f"{program.name}.tar"
+        if not archive.exists():
+            archive.parent.mkdir(parents=True, exist_ok=True)
+            only = images.layer(archive.with_suffix(".layer"), [(program, "program")])
+            images.write(archive, images.Image(name, [only], ["/program"]))
+            only.unlink()
+        return archive
+
+    def _until(self, condition: str, *what: str) -> None:
+        """Raises Failure with the end of kubelet's log when it does not come true."""
+        try:
+            for wanted in ("create", f"condition={condition}"):
+                self.kubectl("wait", *what, f"--for={wanted}", f"--timeout={_READY_SECONDS}s")
+        except Failure as error:
+            raise Failure(f"{error}\n{self.daemons.tail('kubelet')}") from None
+
+
+_ADDRESS = Address(NODE_ADDRESS, API_PORT)
+
+
+def _needs() -> list[preflight.Need]:
+    return [preflight.Need(package, package, found, "a bare node") for package, found in needed().items()]

@@ -1,0 +1,46 @@
+"""A cluster in Docker, by kind. Images are loaded from archives; no registry is asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from voicehelper_embedded.progress import Progress
+
+from voicehelper_e2e.cluster.home import POD_CIDR, SERVICE_CIDR, Home
+from voicehelper_e2e.cluster.network import run
+
+NAME = "voicehelper"
+_CONFIG = f"""\
+kind: Cluster
+apiVersion: kind.x-k8s.io/v1alpha4
+networking: {{podSubnet: "{POD_CIDR}", serviceSubnet: "{SERVICE_CIDR}"}}
+nodes: [{{role: control-plane}}]
+"""
+
+
+class Kind:
+    """One node in Docker."""
+
+    def __init__(self, home: Home, progress: Progress) -> None:
+        self._home, self._progress = home, progress
+
+    def up(self) -> None:
+        """Until the node is ready. Raises Failure."""
+        if NAME in run("kind", "get", "clusters").split():
+            return
+        self._home.root.mkdir(parents=True, exist_ok=True)
+        config = self._home.root / "kind.yaml"
+        config.write_text(_CONFIG)
+        with self._progress.stage("a node in Docker"):
+            run(
+                "kind", "create", "cluster", f"--name={NAME}", f"--config={config}",
+                f"--kubeconfig={self._home.kubeconfig}", "--wait=120s",
+            )  # fmt: skip
+
+    def down(self) -> None:
+        """Remove it. Raises Failure."""
+        run("kind", "delete", "cluster", f"--name={NAME}", f"--kubeconfig={self._home.kubeconfig}")
+
+    def load(self, name: str, archive: Path) -> None:
+        """Give the node an image. Raises Failure."""
+        run("kind", "load", "image-archive", f"--name={NAME}", str(archive))

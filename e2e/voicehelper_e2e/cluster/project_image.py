@@ -1,0 +1,186 @@
+"""The project's image: Python from Debian packages, the locked environment, the code on top.
+
+Each layer is kept by what it is made of, so a change of the code makes one small layer anew. What is in it comes from
+this machine's own ``.venv``: the distributions that the rooms of a cluster need, and no others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from voicehelper_cli.failures import Failure
+
+from voicehelper_e2e.cluster import images
+from voicehelper_e2e.cluster.home import cache
+
+ROOT = Path(__file__).resolve().parents[3]
+NAME = "localhost/voicehelper/voicehelper"
+ROOMS = ("crds", "core", "operator", "control_plane", "router", "cell", "analytics", "cli")
+EXTRAS = ("analytics", "cell", "cli", "control-plane", "inference", "operator", "router")
+PACKAGES = ("libpython3.11-stdlib", "python3.11-minimal", "libstdc++6", "tzdata")
+_NOT_NEEDED = ("debconf", "dpkg", "install-info", "mailcap", "media-types", "mime-support", "readline-common")
+"""What only serves to install packages, or for people."""
+_LINKS = ("bin", "sbin", "lib", "lib64")
+_WITHOUT = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/lintian", "usr/share/bug")
+_LIBRARIES, _CODE = "opt/voicehelper/lib", "opt/voicehelper/code"
+
+
+def built(say: Callable[[str], None]) -> tuple[str, Path]:
+    """Name (its tag is the code's digest) and archive of the image. Raises Failure."""
+    folder = cache() / "images"
+    folder.mkdir(parents=True, exist_ok=True)
+    layers = [_base(folder, say), _environment(folder, say), _code(folder)]
+    tag = hashlib.sha256("".join(path.name for path in layers).encode()).hexdigest()[:12]
+    archive = folder / f"voicehelper-{tag}.tar"
+    if not archive.exists():
+        for old in folder.glob("voicehelper-*.tar"):
+            old.unlink()
+        images.write(archive, _image(f"{NAME}:{tag}", layers))
+    return f"{NAME}:{tag}", archive
+
+
+def _image(name: str, layers: list[Path]) -> images.Image:
+    code = ":".join(f"/{_CODE}/{room}" for room in ROOMS)
+    return images.Image(
+        name,
+        layers,
+        entrypoint=["/usr/bin/python3.11"],
+        environment={
+            "PATH": f"/{_LIBRARIES}/bin:/usr/bin",
+            "PYTHONPATH": f"{code}:/{_LIBRARIES}",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONUNBUFFERED": "1",
+        },
+        labels={
+            "org.opencontainers.image.title": "voicehelper",
+            "org.opencontainers.image.description": "An AI assistant platform in which every tenant has a cell",
+            "org.opencontainers.image.licenses": "Apache-2.0",
+            "org.opencontainers.image.version": name.rpartition(":")[2],
+        },
+    )
+
+
+def _base(folder: Path, say: Callable[[str], None]) -> Path:
+    """Python and the libraries that it needs, from Debian."""
+    wanted = sorted(_closure())
+    listed = _run("apt-get", "download", "--print-uris", *wanted)
+    files = sorted(line.split()[1] for line in listed.splitlines() if line.strip())
+    target = folder / f"base-{_digest(files)}.layer"
+    if target.exists():
+        return target
+    say(f"the image's base: {len(files)} Debian packages")
+    work = folder / "base"
+    shutil.rmtree(work, ignore_errors=True)
+    packages, root = work / "packages", work / "root"
+    packages.mkdir(parents=True)
+    _run("apt-get", "download", "-qq", "-o", "APT::Sandbox::User=root", *wanted, folder=packages)
+    for name in _LINKS:
+        (root / "usr" / name).mkdir(parents=True)
+        (root / name).symlink_to(f"usr/{name}")
+    for package in sorted(packages.glob("*.deb")):
+        _run("dpkg-deb", "-x", str(package), str(root))
+    for name in _WITHOUT:
+        shutil.rmtree(root / name, ignore_errors=True)
+    (root / "tmp").mkdir(mode=0o1777, exist_ok=True)
+    (root / "etc").mkdir(exist_ok=True)
+    (root / "etc" / "passwd").write_text(
+        "root:x:0:0::/root:/sbin/nologin\nvoicehelper:x:65532:65532::/tmp:/sbin/nologin\n"
+    )
+    (root / "etc" / "group").write_text("root:x:0:\nvoicehelper:x:65532:\n")
+    images.layer(target, [(path, path.name) for path in sorted(root.iterdir())])
+    shutil.rmtree(work)
+    return target
+
+
+def _closure() -> set[str]:
+    """The packages and what they depend on; of alternatives the first."""
+    found: set[str] = set()
+    following = set(PACKAGES)
+    while following:
+        found |= following
+        listed = _run("apt-cache", "depends", "--important", *sorted(following))
+        following = set()
+        alternative = False
+        for line in listed.splitlines():
+            kind, _, name = line.strip().partition(": ")
+            if kind.lstrip("|") in ("Depends", "PreDepends"):
+                if not alternative and name not in _NOT_NEEDED and not name.startswith("<"):
+                    following.add(name)
+                alternative = kind.startswith("|")
+        following -= found
+    return found
+
+
+def _environment(folder: Path, say: Callable[[str], None]) -> Path:
+    """The distributions of the extras, with all that they require."""
+    wanted = {found.metadata["Name"]: found for found in _distributions()}
+    target = folder / f"environment-{_digest(f'{name} {wanted[name].version}' for name in sorted(wanted))}.layer"
+    if target.exists():
+        return target
+    say(f"the image's environment: {len(wanted)} distributions")
+    entries = []
+    for found in wanted.values():
+        for file in found.files or ():
+            if ".." not in file.parts and "__pycache__" not in file.parts:
+                entries.append((Path(str(file.locate())), f"{_LIBRARIES}/{file}"))
+    return images.layer(target, sorted(entries, key=lambda entry: entry[1]))
+
+
+def _distributions() -> Iterator[metadata.Distribution]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *(line for name in EXTRAS for line in project["optional-dependencies"][name])]
+    queue = [Requirement(line) for line in wanted]
+    seen: set[tuple[str, str]] = set()
+    while queue:
+        requirement = queue.pop()
+        for extra in ("", *requirement.extras):
+            key = (canonicalize_name(requirement.name), extra)
+            if key in seen:
+                continue
+            seen.add(key)
+            try:
+                found = metadata.distribution(requirement.name)
+            except metadata.PackageNotFoundError:
+                continue  # left out of the lock on purpose: see pyproject.toml
+            if not extra:
+                yield found
+            below = [Requirement(line) for line in found.requires or ()]
+            queue += [one for one in below if one.marker is None or one.marker.evaluate({"extra": extra})]
+
+
+def _code(folder: Path) -> Path:
+    """The rooms' packages, without their tests."""
+    files = sorted(
+        path
+        for room in ROOMS
+        for path in (ROOT / room / f"voicehelper_{room}").rglob("*")
+        if path.is_file() and not {"tests", "__pycache__"} & set(path.parts)
+    )
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
+    target = folder / f"code-{digest.hexdigest()[:12]}.layer"
+    if not target.exists():
+        for old in folder.glob("code-*.layer"):
+            old.unlink()
+        images.layer(target, [(path, f"{_CODE}/{path.relative_to(ROOT)}") for path in files])
+    return target
+
+
+def _digest(parts: Iterator[str] | list[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+
+def _run(*command: str, folder: Path | None = None) -> str:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Failure(f"'{' '.join(command[:3])} ...' failed: {(done.stderr or done.stdout).strip()[-800:]}")
+    return done.stdout
