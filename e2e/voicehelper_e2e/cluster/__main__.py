@@ -34,9 +34,9 @@ def main() -> int:
         elif command == "down":
             cluster.down()
         elif command == "image":
-            name, archive = project_image.built(progress.say)
-            cluster.load(name, archive)
-            progress.say(f"{name} is loaded after {progress.elapsed:.0f} s")
+            image = project_image.built(progress.say)
+            cluster.load(image)
+            progress.say(f"{image.name} is loaded after {progress.elapsed:.1f} s")
         elif isinstance(cluster, BareNode):
             for name in cluster.daemons.names():
                 progress.say(f"{name}: {'runs' if cluster.daemons.alive(name) else 'has ended'}")

@@ -48,7 +48,7 @@ class BareNode:
         with stage("containerd and images"):
             node.start_containerd()
             for name, binary in _SMALL.items():
-                self.load(name, self._small(name, self._built(binary)))
+                self.load(self._small(name, self._built(binary)))
         with stage("the node is ready"):
             control_plane.start_controllers()
             node.start()
@@ -80,21 +80,17 @@ class BareNode:
     def _built(self, binary: Binary) -> Path:
         return built(binary, self._progress.say, self._progress.now)
 
-    def load(self, name: str, archive: Path) -> None:
-        """Give the node an image, unless it has one of that name. Raises Failure."""
-        node = Node(self._home, Path("kube"), self.daemons)
-        if name not in node.ctr("images", "list", "--quiet").stdout.split():
-            node.ctr("images", "import", str(archive))
+    def load(self, image: images.Image) -> None:
+        """Give the node an image, or what it lacks of one. Raises Failure."""
+        Node(self._home, Path("kube"), self.daemons).load(image)
 
-    def _small(self, name: str, program: Path) -> Path:
-        """The archive of an image of one static program."""
-        archive = cache() / "images" / f"{program.name}.tar"
-        if not archive.exists():
-            archive.parent.mkdir(parents=True, exist_ok=True)
-            only = images.layer(archive.with_suffix(".layer"), [(program, "program")])
-            images.write(archive, images.Image(name, [only], ["/program"]))
-            only.unlink()
-        return archive
+    def _small(self, name: str, program: Path) -> images.Image:
+        """The image of one static program."""
+        only = cache() / "images" / f"{program.name}.layer"
+        if not only.exists():
+            only.parent.mkdir(parents=True, exist_ok=True)
+            images.layer(only, [(program, "program")])
+        return images.Image(name, [only], ["/program"])
 
     def _until(self, condition: str, *what: str) -> None:
         """Raises Failure with the end of kubelet's log when it does not come true."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import tempfile
 
 from voicehelper_embedded.progress import Progress
 
+from voicehelper_e2e.cluster import images
 from voicehelper_e2e.cluster.home import POD_CIDR, SERVICE_CIDR, Home
 from voicehelper_e2e.cluster.network import run
 
@@ -41,6 +42,9 @@ class Kind:
         """Remove it. Raises Failure."""
         run("kind", "delete", "cluster", f"--name={NAME}", f"--kubeconfig={self._home.kubeconfig}")
 
-    def load(self, name: str, archive: Path) -> None:
+    def load(self, image: images.Image) -> None:
         """Give the node an image. Raises Failure."""
-        run("kind", "load", "image-archive", f"--name={NAME}", str(archive))
+        with tempfile.NamedTemporaryFile(suffix=".tar") as archive:
+            images.write(archive.file, image)
+            archive.flush()
+            run("kind", "load", "image-archive", f"--name={NAME}", archive.name)

@@ -17,6 +17,7 @@ import psutil
 import yaml
 from voicehelper_cli.failures import Failure
 
+from voicehelper_e2e.cluster import images
 from voicehelper_e2e.cluster.daemons import Daemons, all_ended
 from voicehelper_e2e.cluster.home import DNS_SERVICE, NODE, NODE_ADDRESS, POD_CIDR, Home
 
@@ -74,9 +75,33 @@ class Node:
         _unmount(self._home.root)
         _remove_cgroups()
 
-    def ctr(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def load(self, image: images.Image) -> None:
+        """Give containerd what it lacks of an image. Raises Failure."""
+        if image.name in self.ctr("images", "list", "--quiet").stdout.split():
+            return
+        there = set(self.ctr("content", "list", "--quiet").stdout.split())
+        with subprocess.Popen(
+            [*self._ctr(), "images", "import", "-"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        ) as importing:
+            assert importing.stdin is not None
+            assert importing.stderr is not None
+            with contextlib.suppress(BrokenPipeError):  # what it says is why
+                images.write(importing.stdin, image, omit=there)
+                importing.stdin.close()
+            said = importing.stderr.read().decode(errors="replace").strip()
+        if importing.returncode != 0:
+            raise Failure(f"containerd does not take the image {image.name}: {said}")
+
+    def _ctr(self) -> list[str]:
         """containerd's own command, in kubelet's namespace."""
-        command = ["ctr", "--address", str(self._home.socket), "--namespace", "k8s.io", *arguments]
+        return ["ctr", "--address", str(self._home.socket), "--namespace", "k8s.io"]
+
+    def ctr(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """What containerd says. Raises Failure, if it is to check."""
+        command = [*self._ctr(), *arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if check and done.returncode != 0:
             raise Failure(f"'{' '.join(command)}' failed: {done.stderr.strip()}")

@@ -33,24 +33,15 @@ _WITHOUT = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/lin
 _LIBRARIES, _CODE = "opt/voicehelper/lib", "opt/voicehelper/code"
 
 
-def built(say: Callable[[str], None]) -> tuple[str, Path]:
-    """Name (its tag is the code's digest) and archive of the image. Raises Failure."""
+def built(say: Callable[[str], None]) -> images.Image:
+    """The image; its tag is a digest of all that is in it. Raises Failure."""
     folder = cache() / "images"
     folder.mkdir(parents=True, exist_ok=True)
     layers = [_base(folder, say), _environment(folder, say), _code(folder)]
     tag = hashlib.sha256("".join(path.name for path in layers).encode()).hexdigest()[:12]
-    archive = folder / f"voicehelper-{tag}.tar"
-    if not archive.exists():
-        for old in folder.glob("voicehelper-*.tar"):
-            old.unlink()
-        images.write(archive, _image(f"{NAME}:{tag}", layers))
-    return f"{NAME}:{tag}", archive
-
-
-def _image(name: str, layers: list[Path]) -> images.Image:
     code = ":".join(f"/{_CODE}/{room}" for room in ROOMS)
     return images.Image(
-        name,
+        f"{NAME}:{tag}",
         layers,
         entrypoint=["/usr/bin/python3.11"],
         environment={
@@ -63,7 +54,7 @@ def _image(name: str, layers: list[Path]) -> images.Image:
             "org.opencontainers.image.title": "voicehelper",
             "org.opencontainers.image.description": "An AI assistant platform in which every tenant has a cell",
             "org.opencontainers.image.licenses": "Apache-2.0",
-            "org.opencontainers.image.version": name.rpartition(":")[2],
+            "org.opencontainers.image.version": tag,
         },
     )
 
@@ -169,7 +160,7 @@ def _code(folder: Path) -> Path:
         digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
     target = folder / f"code-{digest.hexdigest()[:12]}.layer"
     if not target.exists():
-        for old in folder.glob("code-*.layer"):
+        for old in folder.glob("code-*"):
             old.unlink()
         images.layer(target, [(path, f"{_CODE}/{path.relative_to(ROOT)}") for path in files])
     return target

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import tarfile
@@ -28,7 +29,9 @@ def _image(folder: Path, files: Path) -> Path:
     folder.mkdir()
     only = images.layer(folder / "one.layer", [(files, "opt")])
     image = images.Image("localhost/a/b:7", [only], ["/opt/b"], {"A": "1"}, {"title": "t"})
-    return images.write(folder / "image.tar", image)
+    with (folder / "image.tar").open("wb") as archive:
+        images.write(archive, image)
+    return folder / "image.tar"
 
 
 def test_the_same_files_are_the_same_image(tmp_path: Path, files: Path) -> None:
@@ -68,3 +71,16 @@ def test_a_layer_has_files_of_root_and_no_caches(tmp_path: Path, files: Path) ->
     assert [entry.name for entry in entries] == ["opt", "opt/b", "opt/below", "opt/below/a", "opt/link"]
     assert {(entry.uid, entry.gid, entry.mtime, entry.uname) for entry in entries} == {(0, 0, 0, "")}
     assert entries[-1].issym()
+
+
+def test_layers_that_the_reader_has_are_left_out(tmp_path: Path, files: Path) -> None:
+    lower = images.layer(tmp_path / "lower.layer", [(files, "lower")])
+    upper = images.layer(tmp_path / "upper.layer", [(files, "upper")])
+    digest = f"sha256:{hashlib.sha256(lower.read_bytes()).hexdigest()}"
+    stream = io.BytesIO()
+    images.write(stream, images.Image("a:1", [lower, upper], []), omit={digest})
+    stream.seek(0)
+    with tarfile.open(fileobj=stream) as tar:
+        blobs = [name for name in tar.getnames() if name.startswith("blobs/")]
+        assert len(blobs) == 3  # the manifest, the configuration, the upper layer
+        assert f"blobs/{digest.replace(':', '/')}" not in blobs
