@@ -20,30 +20,39 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m voicehelper_e2e.cluster", description=__doc__)
     parser.add_argument("command", choices=("up", "down", "image", "status"))
     command = parser.parse_args().command
-    progress = Progress()
     try:
-        way, why = chosen()
-        progress.say(why)
-        if way is Way.GIVEN:
-            return 0
-        home = Home.default()
-        cluster = Kind(home, progress) if way is Way.KIND else BareNode(home, progress)
-        if command == "up":
-            cluster.up()
-            progress.say(f"ready after {progress.elapsed:.0f} s: export KUBECONFIG={home.kubeconfig}")
-        elif command == "down":
-            cluster.down()
-        elif command == "image":
-            image = project_image.built(progress.say)
-            cluster.load(image)
-            progress.say(f"{image.name} is loaded after {progress.elapsed:.1f} s")
-        elif isinstance(cluster, BareNode):
-            for name in cluster.daemons.names():
-                progress.say(f"{name}: {'runs' if cluster.daemons.alive(name) else 'has ended'}")
+        _run(command, Progress())
     except Failure as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _run(command: str, progress: Progress) -> None:
+    """Raises Failure."""
+    way, why = chosen()
+    progress.say(why)
+    home = Home.default()
+    if way is Way.GIVEN:
+        if command == "image":
+            raise Failure("how that cluster gets images is not known: see docs/cluster.md for what the image is")
+        return
+    cluster = Kind(home, progress) if way is Way.KIND else BareNode(home, progress)
+    match command:
+        case "up":
+            cluster.up()
+            progress.say(f"ready after {progress.elapsed:.0f} s: export KUBECONFIG={home.kubeconfig}")
+        case "down":
+            cluster.down()
+            progress.say("nothing of it is left")
+        case "image":
+            cluster.expect_running()
+            image = project_image.built(progress.say)
+            cluster.load(image)
+            progress.say(f"{image.name} is loaded after {progress.elapsed:.1f} s")
+        case _:
+            for line in cluster.status():
+                progress.say(line)
 
 
 if __name__ == "__main__":

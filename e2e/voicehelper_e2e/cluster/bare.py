@@ -66,6 +66,16 @@ class BareNode:
         network.down()
         shutil.rmtree(self._home.root, ignore_errors=True)
 
+    def status(self) -> list[str]:
+        """A line a process."""
+        lines = [f"{name}: {'runs' if self.daemons.alive(name) else 'has ended'}" for name in self.daemons.names()]
+        return lines or ["no node runs: make cluster starts one"]
+
+    def expect_running(self) -> None:
+        """Raises Failure where no node runs."""
+        if not self.daemons.alive("containerd"):
+            raise Failure("no node runs: make cluster starts one")
+
     def kubectl(self, *arguments: str, check: bool = True) -> str:
         """Output of kubectl as the administrator."""
         command = [str(self._built(KUBE)), "kubectl", f"--kubeconfig={self._home.kubeconfig}", *arguments]

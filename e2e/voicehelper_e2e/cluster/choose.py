@@ -25,7 +25,7 @@ def chosen() -> tuple[Way, str]:
         return Way.GIVEN, f"using the cluster of KUBECONFIG={given}"
     if _docker() and shutil.which("kind"):
         return Way.KIND, "using kind: a Docker engine answers"
-    return Way.BARE, "no KUBECONFIG and no Docker engine with kind: running a node of our own"
+    return Way.BARE, "no KUBECONFIG and no Docker engine with kind: a node of our own"
 
 
 def _docker() -> bool:

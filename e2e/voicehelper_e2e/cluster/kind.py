@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 
+from voicehelper_cli.failures import Failure
 from voicehelper_embedded.progress import Progress
 
 from voicehelper_e2e.cluster import images
@@ -27,7 +28,7 @@ class Kind:
 
     def up(self) -> None:
         """Until the node is ready. Raises Failure."""
-        if NAME in run("kind", "get", "clusters").split():
+        if self._runs():
             return
         self._home.root.mkdir(parents=True, exist_ok=True)
         config = self._home.root / "kind.yaml"
@@ -41,6 +42,18 @@ class Kind:
     def down(self) -> None:
         """Remove it. Raises Failure."""
         run("kind", "delete", "cluster", f"--name={NAME}", f"--kubeconfig={self._home.kubeconfig}")
+
+    def status(self) -> list[str]:
+        """One line."""
+        return [f"kind's cluster '{NAME}' {'runs' if self._runs() else 'does not run: make cluster starts it'}"]
+
+    def expect_running(self) -> None:
+        """Raises Failure where it does not run."""
+        if not self._runs():
+            raise Failure("no node runs: make cluster starts one")
+
+    def _runs(self) -> bool:
+        return NAME in run("kind", "get", "clusters").split()
 
     def load(self, image: images.Image) -> None:
         """Give the node an image. Raises Failure."""
