@@ -45,9 +45,7 @@ TTL minute + INTERVAL 90 DAY
 SETTINGS non_replicated_deduplication_window = {DEDUPLICATION_WINDOW}, fsync_after_insert = 1, fsync_part_directory = 1
 """
 
-MESSAGE_STATS_MINUTE_VIEW = """
-CREATE MATERIALIZED VIEW IF NOT EXISTS message_stats_minute_mv TO message_stats_minute AS
-SELECT
+_COUNTED = """
     tenant_id,
     user_id,
     toStartOfMinute(created_at) AS minute,
@@ -56,27 +54,29 @@ SELECT
     sum(cost_usd) AS total_cost,
     countIf(role = 'user') AS user_message_count,
     countIf(role = 'assistant') AS assistant_message_count
-FROM message_events
-GROUP BY tenant_id, user_id, minute
+FROM message_events"""
+_BY_MINUTE = "GROUP BY tenant_id, user_id, minute"
+MESSAGE_STATS_MINUTE_VIEW = f"""
+CREATE MATERIALIZED VIEW IF NOT EXISTS message_stats_minute_mv TO message_stats_minute AS
+SELECT {_COUNTED}
+{_BY_MINUTE}
 """
 
 # What the minutes of some tenants lack to be what the events say. UInt64 wraps: what is too many is taken away.
-_MINUTES = "tenant_id IN {tenants:Array(String)} AND minute BETWEEN {low:DateTime('UTC')} AND {high:DateTime('UTC')}"
+_SOME = "WHERE tenant_id IN {tenants:Array(String)} AND minute BETWEEN {low:DateTime('UTC')} AND {high:DateTime('UTC')}"
+_SUMS = "sum(message_count), sum(total_tokens), sum(total_cost), sum(user_message_count), sum(assistant_message_count)"
 MISSING_MINUTES = f"""
-SELECT tenant_id, user_id, minute,
-       toUInt64(sum(messages)), toUInt64(sum(tokens)), sum(cost), toUInt64(sum(users)), toUInt64(sum(assistants))
+SELECT tenant_id, user_id, minute, {_SUMS}
 FROM (
-    SELECT tenant_id, user_id, toStartOfMinute(created_at) AS minute, toInt64(count()) AS messages,
-           toInt64(sum(tokens_used)) AS tokens, toDecimal128(sum(cost_usd), 4) AS cost,
-           toInt64(countIf(role = 'user')) AS users, toInt64(countIf(role = 'assistant')) AS assistants
-    FROM message_events WHERE {_MINUTES} GROUP BY tenant_id, user_id, minute
+    SELECT {_COUNTED} {_SOME} {_BY_MINUTE}
     UNION ALL
-    SELECT tenant_id, user_id, minute, -toInt64(sum(message_count)), -toInt64(sum(total_tokens)), -sum(total_cost),
-           -toInt64(sum(user_message_count)), -toInt64(sum(assistant_message_count))
-    FROM message_stats_minute WHERE {_MINUTES} GROUP BY tenant_id, user_id, minute
+    SELECT tenant_id, user_id, minute, toUInt64(-toInt64(sum(message_count))), toUInt64(-toInt64(sum(total_tokens))),
+           -sum(total_cost), toUInt64(-toInt64(sum(user_message_count))),
+           toUInt64(-toInt64(sum(assistant_message_count)))
+    FROM message_stats_minute {_SOME} {_BY_MINUTE}
 )
-GROUP BY tenant_id, user_id, minute
-HAVING (sum(messages), sum(tokens), sum(cost), sum(users), sum(assistants)) != (0, 0, 0, 0, 0)
+{_BY_MINUTE}
+HAVING ({_SUMS}) != (0, 0, 0, 0, 0)
 """  # noqa: S608 (constants)
 
 STATEMENTS = (MESSAGE_EVENTS, MESSAGE_STATS_MINUTE, MESSAGE_STATS_MINUTE_VIEW)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
 
 import asyncpg
 from aiokafka.errors import KafkaError
@@ -26,7 +25,6 @@ DUPLICATES = Counter("sink_duplicates", "Deliveries of events that ClickHouse al
 DEAD = Counter("sink_dead_letters", "Records that could not be read")
 LOST = Counter("sink_lost_offsets", "Offsets that Kafka no longer had when they were to be read")
 UP = Gauge("sink_up", "1 while the sink is connected")
-Write = Callable[[Sequence[Sequence[Any]], str], Awaitable[None]]
 _EXPECTED = (KafkaError, WarehouseError, asyncpg.PostgresError, *postgres.LOST)
 _BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 
@@ -73,7 +71,7 @@ class Sink:
             if (pending := await self._progress.pending()) is not None:
                 log.info("replaying the pending batch", batch=pending.id)
                 records, gaps = await consumer.read(pending.ranges)
-                await self._finish(pending, records, gaps, write=self._writer.again)
+                await self._finish(pending, records, gaps, again=True)
             await self._known.open()
             consumer.resume(await self._progress.positions())
             while True:
@@ -99,12 +97,13 @@ class Sink:
         await self._finish(batch, records)
 
     async def _finish(
-        self, batch: Batch, records: list[Record], gaps: Sequence[Gap] = (), write: Write | None = None
+        self, batch: Batch, records: list[Record], gaps: Sequence[Gap] = (), *, again: bool = False
     ) -> None:
         parsed = parse(records)
         rows = [row for event, row in parsed.rows.items() if event not in batch.skipped]
         if rows:
-            await (write or self._writer.insert)(rows, batch.token)
+            write = self._writer.again if again else self._writer.insert
+            await write(rows, batch.token)
             self._known.add(rows)
         await faults.point("sink.insert.effect")
         await self._progress.complete(batch, parsed.dead, gaps)
