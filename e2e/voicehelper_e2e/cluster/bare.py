@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 from voicehelper_cli.failures import Failure
@@ -13,10 +12,11 @@ from voicehelper_embedded.progress import Progress
 
 from voicehelper_e2e.cluster import images, network
 from voicehelper_e2e.cluster.binaries import COREDNS, KUBE, PAUSE, Binary, built
+from voicehelper_e2e.cluster.commands import run
 from voicehelper_e2e.cluster.control_plane import Address, ControlPlane
 from voicehelper_e2e.cluster.daemons import Daemons
 from voicehelper_e2e.cluster.home import API_PORT, NAMESPACE, NODE, NODE_ADDRESS, Home, cache
-from voicehelper_e2e.cluster.node import PAUSE_IMAGE, Node, needed
+from voicehelper_e2e.cluster.node import PAUSE_IMAGE, Node, needs
 
 _MANIFESTS = Path(__file__).parent / "manifests"
 _READY_SECONDS = 120
@@ -30,28 +30,30 @@ class BareNode:
     def __init__(self, home: Home, progress: Progress) -> None:
         self._home, self._progress = home, progress
         self.daemons = Daemons(home.run, home.logs, NAMESPACE)
+        self._node = Node(home, self.daemons)
+        self._control_plane = ControlPlane(home, self.daemons, Address(NODE_ADDRESS, API_PORT))
+        self._programs: dict[Binary, Path] = {}
 
     def up(self) -> None:
         """Until the node is ready and its DNS answers. Raises Failure; logs stay below the home then."""
         if os.geteuid() != 0:
             raise Failure("a bare node needs root: name a cluster with KUBECONFIG, or run this as root")
         stage = self._progress.stage
-        preflight.provide(self._progress.say, _needs)
-        kube, *_ = [self._built(binary) for binary in (KUBE, PAUSE, COREDNS)]
+        preflight.provide(self._progress.say, needs)
+        kube, *_ = [self._program(binary) for binary in (KUBE, PAUSE, COREDNS)]
         for folder in (self._home.root, self._home.run, self._home.logs):
             folder.mkdir(parents=True, exist_ok=True)
         network.up()
-        control_plane, node = self._control_plane(kube), Node(self._home, kube, self.daemons)
         with stage("etcd and the API server"):
-            control_plane.prepare()
-            control_plane.start_api()
+            self._control_plane.prepare()
+            self._control_plane.start_api(kube)
         with stage("containerd and images"):
-            node.start_containerd()
+            self._node.start_containerd()
             for name, binary in _SMALL.items():
-                self.load(self._small(name, self._built(binary)))
+                self.load(self._small(name, self._program(binary)))
         with stage("the node is ready"):
-            control_plane.start_controllers()
-            node.start()
+            self._control_plane.start_controllers(kube)
+            self._node.start(kube)
             self._until("Ready", f"node/{NODE}")
         with stage("DNS answers"):
             self.kubectl("apply", "--server-side", "-f", str(_MANIFESTS))
@@ -59,8 +61,8 @@ class BareNode:
 
     def down(self) -> None:
         """Everything, with its data; built programs stay in the cache."""
-        Node(self._home, Path("kube"), self.daemons).stop()
-        ControlPlane(self._home, Path("kube"), self.daemons, _ADDRESS).stop()
+        self._node.stop()
+        self._control_plane.stop()
         for name in self.daemons.names():
             self.daemons.stop(name)
         network.down()
@@ -76,23 +78,19 @@ class BareNode:
         if not self.daemons.alive("containerd"):
             raise Failure("no node runs: make cluster starts one")
 
-    def kubectl(self, *arguments: str, check: bool = True) -> str:
-        """Output of kubectl as the administrator."""
-        command = [str(self._built(KUBE)), "kubectl", f"--kubeconfig={self._home.kubeconfig}", *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if check and done.returncode != 0:
-            raise Failure(f"'kubectl {' '.join(arguments)}' failed: {done.stderr.strip()}")
-        return done.stdout
+    def kubectl(self, *arguments: str) -> str:
+        """Output of kubectl as the administrator. Raises Failure."""
+        return run(str(self._program(KUBE)), "kubectl", f"--kubeconfig={self._home.kubeconfig}", *arguments)
 
-    def _control_plane(self, kube: Path) -> ControlPlane:
-        return ControlPlane(self._home, kube, self.daemons, _ADDRESS)
-
-    def _built(self, binary: Binary) -> Path:
-        return built(binary, self._progress.say, self._progress.now)
+    def _program(self, binary: Binary) -> Path:
+        """Looked for once: its sources are read for that."""
+        if binary not in self._programs:
+            self._programs[binary] = built(binary, self._progress.say, self._progress.now)
+        return self._programs[binary]
 
     def load(self, image: images.Image) -> None:
         """Give the node an image, or what it lacks of one. Raises Failure."""
-        Node(self._home, Path("kube"), self.daemons).load(image)
+        self._node.load(image)
 
     def _small(self, name: str, program: Path) -> images.Image:
         """The image of one static program."""
@@ -109,10 +107,3 @@ class BareNode:
                 self.kubectl("wait", *what, f"--for={wanted}", f"--timeout={_READY_SECONDS}s")
         except Failure as error:
             raise Failure(f"{error}\n{self.daemons.tail('kubelet')}") from None
-
-
-_ADDRESS = Address(NODE_ADDRESS, API_PORT)
-
-
-def _needs() -> list[preflight.Need]:
-    return [preflight.Need(package, package, found, "a bare node") for package, found in needed().items()]

@@ -50,8 +50,8 @@ class Address:
 class ControlPlane:
     """Of a home; its processes are ``daemons``'."""
 
-    def __init__(self, home: Home, kube: Path, daemons: Daemons, address: Address) -> None:
-        self._home, self._kube, self._daemons, self.address = home, str(kube), daemons, address
+    def __init__(self, home: Home, daemons: Daemons, address: Address) -> None:
+        self._home, self._daemons, self.address = home, daemons, address
 
     def prepare(self) -> None:
         """Keys, certificates and kubeconfigs, made once."""
@@ -73,17 +73,17 @@ class ControlPlane:
         (pki / "audit.yaml").write_text(_AUDIT_POLICY)
         (pki / "complete").touch()
 
-    def start_api(self) -> None:
+    def start_api(self, kube: Path) -> None:
         """etcd and the API server, until it is ready."""
         port = self.address.etcd
         client, peer = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{port + 1}"
         self._start(
-            "etcd", data_dir=self._home.root / "etcd", unsafe_no_fsync="true", log_level="warn",
+            kube, "etcd", data_dir=self._home.root / "etcd", unsafe_no_fsync="true", log_level="warn",
             listen_client_urls=client, advertise_client_urls=client, listen_peer_urls=peer,
             initial_advertise_peer_urls=peer, initial_cluster=f"default={peer}",
         )  # fmt: skip
         self._start(
-            "kube-apiserver", etcd_servers=client, bind_address=self.address.host, secure_port=self.address.port,
+            kube, "kube-apiserver", etcd_servers=client, bind_address=self.address.host, secure_port=self.address.port,
             advertise_address=self.address.host, service_cluster_ip_range=SERVICE_CIDR, allow_privileged="true",
             endpoint_reconciler_type="none" if self.address.host.startswith("127.") else "master-count",
             tls_cert_file=self._pki("apiserver.crt"), tls_private_key_file=self._pki("apiserver.key"),
@@ -103,11 +103,11 @@ class ControlPlane:
         )  # fmt: skip
         self._until_ready()
 
-    def start_controllers(self) -> None:
+    def start_controllers(self, kube: Path) -> None:
         """The controller manager and the scheduler; they end when the API server is not ready yet."""
         config = self._pki("controllers.kubeconfig")
         self._start(
-            "kube-controller-manager", kubeconfig=config, authentication_kubeconfig=config,
+            kube, "kube-controller-manager", kubeconfig=config, authentication_kubeconfig=config,
             authorization_kubeconfig=config, service_account_private_key_file=self._pki("accounts.key"),
             root_ca_file=self._pki("ca.crt"), use_service_account_credentials="true", leader_elect="false",
             cluster_signing_cert_file=self._pki("ca.crt"), cluster_signing_key_file=self._pki("ca.key"),
@@ -115,8 +115,8 @@ class ControlPlane:
         )  # fmt: skip
         config = self._pki("scheduler.kubeconfig")
         self._start(
-            "kube-scheduler", kubeconfig=config, authentication_kubeconfig=config, authorization_kubeconfig=config,
-            leader_elect="false", bind_address="127.0.0.1",
+            kube, "kube-scheduler", kubeconfig=config, authentication_kubeconfig=config,
+            authorization_kubeconfig=config, leader_elect="false", bind_address="127.0.0.1",
         )  # fmt: skip
 
     def stop(self) -> None:
@@ -127,9 +127,9 @@ class ControlPlane:
     def _pki(self, file: str) -> Path:
         return self._home.pki / file
 
-    def _start(self, name: str, **flags: object) -> None:
+    def _start(self, kube: Path, name: str, **flags: object) -> None:
         arguments = [f"--{flag.replace('_', '-')}={value}" for flag, value in flags.items()]
-        self._daemons.start(name, [self._kube, name, *arguments])
+        self._daemons.start(name, [str(kube), name, *arguments])
 
     def _until_ready(self) -> None:
         context = ssl.create_default_context(cafile=str(self._pki("ca.crt")))

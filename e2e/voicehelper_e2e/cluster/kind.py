@@ -8,8 +8,8 @@ from voicehelper_cli.failures import Failure
 from voicehelper_embedded.progress import Progress
 
 from voicehelper_e2e.cluster import images
+from voicehelper_e2e.cluster.commands import run
 from voicehelper_e2e.cluster.home import POD_CIDR, SERVICE_CIDR, Home
-from voicehelper_e2e.cluster.network import run
 
 NAME = "voicehelper"
 _CONFIG = f"""\

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
-from voicehelper_cli.failures import Failure
-
+from voicehelper_e2e.cluster.commands import run
 from voicehelper_e2e.cluster.home import HOST_ADDRESS, LINK_PREFIX, NAMESPACE, NODE_ADDRESS, POD_CIDR
 
 _HOST_END, _NODE_END = "vh-kube0", "eth0"
-
-
-def run(*command: str) -> str:
-    """Output of a command. Raises Failure with what it said."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise Failure(f"'{' '.join(command)}' failed: {(done.stderr or done.stdout).strip()}")
-    return done.stdout
 
 
 def up() -> None:

@@ -16,8 +16,10 @@ from typing import Any
 import psutil
 import yaml
 from voicehelper_cli.failures import Failure
+from voicehelper_embedded import preflight
 
 from voicehelper_e2e.cluster import images
+from voicehelper_e2e.cluster.commands import run
 from voicehelper_e2e.cluster.daemons import Daemons, all_ended
 from voicehelper_e2e.cluster.home import DNS_SERVICE, NODE, NODE_ADDRESS, POD_CIDR, Home
 
@@ -30,8 +32,8 @@ _STOP_SECONDS = 20.0
 class Node:
     """Of a home; its processes are ``daemons``'."""
 
-    def __init__(self, home: Home, kube: Path, daemons: Daemons) -> None:
-        self._home, self._kube, self._daemons = home, str(kube), daemons
+    def __init__(self, home: Home, daemons: Daemons) -> None:
+        self._home, self._daemons = home, daemons
 
     def start_containerd(self) -> None:
         """Until it answers."""
@@ -42,13 +44,13 @@ class Node:
         (folder / "containerd.toml").write_text(self._containerd())
         self._daemons.start("containerd", ["containerd", "--config", str(folder / "containerd.toml")])
         end = time.monotonic() + 30
-        while self.ctr("version", check=False).returncode != 0:
+        while not self._answers():
             self._daemons.expect("containerd")
             if time.monotonic() > end:
                 raise Failure(f"containerd does not answer:\n{self._daemons.tail('containerd')}")
             time.sleep(0.1)
 
-    def start(self) -> None:
+    def start(self, kube: Path) -> None:
         """kubelet and kube-proxy; the node is not ready yet then."""
         folder = self._home.node
         (folder / "resolv.conf").write_text("nameserver 127.0.0.1\n")
@@ -58,12 +60,12 @@ class Node:
         self._daemons.start(
             "kubelet",
             [
-                self._kube, "kubelet", f"--config={folder / 'kubelet.yaml'}",
+                str(kube), "kubelet", f"--config={folder / 'kubelet.yaml'}",
                 f"--kubeconfig={self._home.pki / 'kubelet.kubeconfig'}", f"--hostname-override={NODE}",
                 f"--node-ip={NODE_ADDRESS}", f"--root-dir={folder / 'kubelet'}",
             ],
         )  # fmt: skip
-        self._daemons.start("kube-proxy", [self._kube, "kube-proxy", f"--config={folder / 'proxy.yaml'}"])
+        self._daemons.start("kube-proxy", [str(kube), "kube-proxy", f"--config={folder / 'proxy.yaml'}"])
 
     def stop(self) -> None:
         """All pods, what runs them, and what they had mounted."""
@@ -77,9 +79,9 @@ class Node:
 
     def load(self, image: images.Image) -> None:
         """Give containerd what it lacks of an image. Raises Failure."""
-        if image.name in self.ctr("images", "list", "--quiet").stdout.split():
+        if image.name in self.ctr("images", "list", "--quiet").split():
             return
-        there = set(self.ctr("content", "list", "--quiet").stdout.split())
+        there = set(self.ctr("content", "list", "--quiet").split())
         with subprocess.Popen(
             [*self._ctr(), "images", "import", "-"],
             stdin=subprocess.PIPE,
@@ -95,17 +97,20 @@ class Node:
         if importing.returncode != 0:
             raise Failure(f"containerd does not take the image {image.name}: {said}")
 
+    def _answers(self) -> bool:
+        try:
+            self.ctr("version")
+        except Failure:
+            return False
+        return True
+
     def _ctr(self) -> list[str]:
         """containerd's own command, in kubelet's namespace."""
         return ["ctr", "--address", str(self._home.socket), "--namespace", "k8s.io"]
 
-    def ctr(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """What containerd says. Raises Failure, if it is to check."""
-        command = [*self._ctr(), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if check and done.returncode != 0:
-            raise Failure(f"'{' '.join(command)}' failed: {done.stderr.strip()}")
-        return done
+    def ctr(self, *arguments: str) -> str:
+        """What containerd says. Raises Failure."""
+        return run(*self._ctr(), *arguments)
 
     def _shims(self) -> list[psutil.Process]:
         """They outlive containerd; each names its socket."""
@@ -257,13 +262,14 @@ def _unmount(root: Path) -> None:
         subprocess.run(["umount", point.replace("\\040", " ")], capture_output=True, check=False)
 
 
-def needed() -> dict[str, str | None]:
-    """Programs and where they are, by their Debian packages."""
+def needs() -> list[preflight.Need]:
+    """Programs of others, by their Debian packages."""
     cni = "/usr/lib/cni/bridge"
-    return {
+    found = {
         "containerd": shutil.which("containerd"),
         "runc": shutil.which("runc"),
         "containernetworking-plugins": cni if os.access(cni, os.X_OK) else None,
         "nftables": shutil.which("nft"),
         "iproute2": shutil.which("ip"),
     }
+    return [preflight.Need(package, package, path, "a bare node") for package, path in found.items()]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import subprocess
+import tempfile
 import tomllib
 from collections.abc import Callable, Iterator
 from importlib import metadata
@@ -16,9 +16,9 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from voicehelper_cli.failures import Failure
 
 from voicehelper_e2e.cluster import images
+from voicehelper_e2e.cluster.commands import run
 from voicehelper_e2e.cluster.home import cache
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -30,6 +30,7 @@ _NOT_NEEDED = ("debconf", "dpkg", "install-info", "mailcap", "media-types", "mim
 """What only serves to install packages, or for people."""
 _LINKS = ("bin", "sbin", "lib", "lib64")
 _WITHOUT = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/lintian", "usr/share/bug")
+Entries = list[tuple[Path, str]]
 _LIBRARIES, _CODE = "opt/voicehelper/lib", "opt/voicehelper/code"
 
 
@@ -62,22 +63,23 @@ def built(say: Callable[[str], None]) -> images.Image:
 def _base(folder: Path, say: Callable[[str], None]) -> Path:
     """Python and the libraries that it needs, from Debian."""
     wanted = sorted(_closure())
-    listed = _run("apt-get", "download", "--print-uris", *wanted)
+    listed = run("apt-get", "download", "--print-uris", *wanted)
     files = sorted(line.split()[1] for line in listed.splitlines() if line.strip())
-    target = folder / f"base-{_digest(files)}.layer"
-    if target.exists():
-        return target
-    say(f"the image's base: {len(files)} Debian packages")
-    work = folder / "base"
-    shutil.rmtree(work, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix="work-") as work:
+        return _kept(folder, "base", _digest(files), lambda: _unpacked(Path(work), wanted, say))
+
+
+def _unpacked(work: Path, wanted: list[str], say: Callable[[str], None]) -> Entries:
+    """The packages' files, below ``work``."""
+    say(f"the image's base: {len(wanted)} Debian packages")
     packages, root = work / "packages", work / "root"
-    packages.mkdir(parents=True)
-    _run("apt-get", "download", "-qq", "-o", "APT::Sandbox::User=root", *wanted, folder=packages)
+    packages.mkdir()
+    run("apt-get", "download", "-qq", "-o", "APT::Sandbox::User=root", *wanted, folder=packages)
     for name in _LINKS:
         (root / "usr" / name).mkdir(parents=True)
         (root / name).symlink_to(f"usr/{name}")
     for package in sorted(packages.glob("*.deb")):
-        _run("dpkg-deb", "-x", str(package), str(root))
+        run("dpkg-deb", "-x", str(package), str(root))
     for name in _WITHOUT:
         shutil.rmtree(root / name, ignore_errors=True)
     (root / "tmp").mkdir(mode=0o1777, exist_ok=True)
@@ -86,9 +88,7 @@ def _base(folder: Path, say: Callable[[str], None]) -> Path:
         "root:x:0:0::/root:/sbin/nologin\nvoicehelper:x:65532:65532::/tmp:/sbin/nologin\n"
     )
     (root / "etc" / "group").write_text("root:x:0:\nvoicehelper:x:65532:\n")
-    images.layer(target, [(path, path.name) for path in sorted(root.iterdir())])
-    shutil.rmtree(work)
-    return target
+    return [(path, path.name) for path in sorted(root.iterdir())]
 
 
 def _closure() -> set[str]:
@@ -97,7 +97,7 @@ def _closure() -> set[str]:
     following = set(PACKAGES)
     while following:
         found |= following
-        listed = _run("apt-cache", "depends", "--important", *sorted(following))
+        listed = run("apt-cache", "depends", "--important", *sorted(following))
         following = set()
         alternative = False
         for line in listed.splitlines():
@@ -113,16 +113,19 @@ def _closure() -> set[str]:
 def _environment(folder: Path, say: Callable[[str], None]) -> Path:
     """The distributions of the extras, with all that they require."""
     wanted = {found.metadata["Name"]: found for found in _distributions()}
-    target = folder / f"environment-{_digest(f'{name} {wanted[name].version}' for name in sorted(wanted))}.layer"
-    if target.exists():
-        return target
-    say(f"the image's environment: {len(wanted)} distributions")
-    entries = []
-    for found in wanted.values():
-        for file in found.files or ():
-            if ".." not in file.parts and "__pycache__" not in file.parts:
-                entries.append((Path(str(file.locate())), f"{_LIBRARIES}/{file}"))
-    return images.layer(target, sorted(entries, key=lambda entry: entry[1]))
+    digest = _digest(f"{name} {wanted[name].version}" for name in sorted(wanted))
+
+    def entries() -> Entries:
+        say(f"the image's environment: {len(wanted)} distributions")
+        found = [
+            (Path(str(file.locate())), f"{_LIBRARIES}/{file}")
+            for distribution in wanted.values()
+            for file in distribution.files or ()
+            if ".." not in file.parts and "__pycache__" not in file.parts
+        ]
+        return sorted(found, key=lambda entry: entry[1])
+
+    return _kept(folder, "environment", digest, entries)
 
 
 def _distributions() -> Iterator[metadata.Distribution]:
@@ -158,20 +161,19 @@ def _code(folder: Path) -> Path:
     digest = hashlib.sha256()
     for path in files:
         digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
-    target = folder / f"code-{digest.hexdigest()[:12]}.layer"
+    entries = [(path, f"{_CODE}/{path.relative_to(ROOT)}") for path in files]
+    return _kept(folder, "code", digest.hexdigest()[:12], lambda: entries)
+
+
+def _kept(folder: Path, kind: str, digest: str, entries: Callable[[], Entries]) -> Path:
+    """The layer of that digest, made where it is not there; it takes the place of older ones of its kind."""
+    target = folder / f"{kind}-{digest}.layer"
     if not target.exists():
-        for old in folder.glob("code-*"):
+        for old in folder.glob(f"{kind}-*"):
             old.unlink()
-        images.layer(target, [(path, f"{_CODE}/{path.relative_to(ROOT)}") for path in files])
+        images.layer(target, entries())
     return target
 
 
 def _digest(parts: Iterator[str] | list[str]) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
-
-
-def _run(*command: str, folder: Path | None = None) -> str:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise Failure(f"'{' '.join(command[:3])} ...' failed: {(done.stderr or done.stdout).strip()[-800:]}")
-    return done.stdout
