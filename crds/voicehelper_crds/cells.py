@@ -49,7 +49,9 @@ class CellSpec(Model):
     maintenance: MaintenanceWindow = Field(default_factory=MaintenanceWindow)
     """When disruptive work may happen."""
     hibernate: bool = False
-    """Stop the workloads and keep everything."""
+    """Stop the workloads and keep everything; requests are refused until it is false again."""
+    idle_after_seconds: int | None = Field(default=None, ge=10, le=2_592_000)
+    """Stop the workloads after so long without a request; the next request waits until they run again. Empty: never."""
     cordoned: bool = False
     """Take no new tenants."""
     stores: CellStores = Field(
@@ -121,6 +123,8 @@ class CellStatus(Model):
     """One entry a store."""
     workloads: list[WorkloadStatus] = Field(default_factory=list)
     """One entry a workload."""
+    hibernation: Literal["", "Idle", "Forced"] = ""
+    """Why the cell sleeps: ``Idle`` until the next request, ``Forced`` by ``spec.hibernate``; empty while awake."""
     tenants: int = 0
     """Tenants placed here."""
     observed_generation: int = 0
