@@ -15,6 +15,7 @@ from typing import Any
 import asyncpg
 from voicehelper_core import embedded_store
 from voicehelper_core.embedded_store import rows
+from voicehelper_core.resource_rules import dump
 from voicehelper_crds import Cell, Tenant
 from voicehelper_crds.cells import CellStatus, Endpoints
 from voicehelper_crds.meta import Condition
@@ -98,11 +99,11 @@ def _records(tenants: int, cells: int, ports: tuple[int, ...]) -> Iterator[tuple
         return (kind, name, uuid.uuid4(), 1, version, "{}", "{}", [], "[]", spec, status)
 
     for number in range(cells):
-        status = rows.to_json(rows.dump(cell_status(cell_id(number), ports[number % len(ports)])))
+        status = rows.to_json(dump(cell_status(cell_id(number), ports[number % len(ports)])))
         yield row(number + 1, Cell.kind_name, cell_id(number), "{}", status)
     sample, cell = tenant_status(0, cell_id(0)), cell_id(0)
     spec = rows.to_json({"planRef": "team", "admin": {"email": "admin@tenant.example"}, "displayName": "A tenant"})
-    status = rows.to_json(rows.dump(sample))
+    status = rows.to_json(dump(sample))
     for number in range(tenants):
         own = status.replace(str(sample.tenant_id), tenant_id(number)).replace(cell, cell_id(number % cells))
         yield row(cells + number + 1, Tenant.kind_name, tenant_name(number), spec, own)

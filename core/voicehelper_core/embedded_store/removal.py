@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from voicehelper_core import errors
 from voicehelper_core.embedded_store import rows
+from voicehelper_core.resource_rules import protection
 
 _KEEP_TOMBSTONES = "1 hour"
 
@@ -74,8 +74,6 @@ async def _dependants(connection: Any, owner: Any) -> list[Any]:
 
 async def _refuse_protected(connection: Any, row: Any) -> None:
     if json.loads(row["spec"]).get("deletion", {}).get("protect"):
-        raise errors.PermissionDenied(
-            f"{row['kind']} '{row['name']}' is protected: set spec.deletion.protect to false first"
-        )
+        raise protection(row["kind"], row["name"])
     for dependant in await _dependants(connection, row):
         await _refuse_protected(connection, dependant)

@@ -7,31 +7,16 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from pydantic import BaseModel
 from voicehelper_crds import API_VERSION, Resource
+
+from voicehelper_core.resource_rules import storable
 
 R = TypeVar("R", bound=Resource)
 
 
 def to_json(value: Any) -> str:
-    """JSON that jsonb takes: without the characters that it refuses (NUL, lone surrogates)."""
-    text = json.dumps(value)
-    return json.dumps(_clean(value)) if "\\u0000" in text or "\\ud" in text else text
-
-
-def _clean(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.replace("\0", "").encode("utf-8", "replace").decode()
-    if isinstance(value, dict):
-        return {_clean(key): _clean(item) for key, item in value.items()}
-    return [_clean(item) for item in value] if isinstance(value, list) else value
-
-
-def dump(model: Any) -> dict[str, Any]:
-    """A model as it is stored: camel case, without nulls."""
-    if isinstance(model, BaseModel):
-        return model.model_dump(mode="json", by_alias=True, exclude_none=True)
-    return dict(model or {})
+    """JSON that jsonb takes."""
+    return json.dumps(storable(value))
 
 
 def document(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from voicehelper_crds import KINDS, Resource
-from voicehelper_crds.validation import ValidationFailed, validate, validate_update
 
 from voicehelper_core import errors
 from voicehelper_core.embedded_store import removal, rows
@@ -17,6 +16,14 @@ from voicehelper_core.embedded_store.connection import session
 from voicehelper_core.embedded_store.schema import LOCK
 from voicehelper_core.embedded_store.watch import watch
 from voicehelper_core.ports import Change
+from voicehelper_core.resource_rules import (
+    added_finalizers,
+    dump,
+    refuse_creation,
+    refuse_replacement,
+    same,
+    validated,
+)
 
 R = TypeVar("R", bound=Resource)
 
@@ -64,7 +71,7 @@ class PostgresResourceStore:
         return item if item is not None and item.metadata.resource_version == version else None
 
     async def apply(self, manifest: Mapping[str, Any]) -> Resource:
-        wanted, given = _validated(manifest)
+        wanted, given = validated(manifest)
         async with session(self._pool) as connection:
             current = await connection.fetchrow(_SELECT, wanted.kind_name, wanted.metadata.name)
             if current and _replacement(current, wanted, given) is None:
@@ -76,7 +83,7 @@ class PostgresResourceStore:
             return await _replace(connection, current, wanted, given)
 
     async def create(self, manifest: Mapping[str, Any]) -> Resource:
-        wanted, _ = _validated(manifest)
+        wanted, _ = validated(manifest)
         async with self._writing() as connection:
             if await connection.fetchrow(_SELECT, wanted.kind_name, wanted.metadata.name):
                 raise errors.Conflict(f"{wanted.kind_name} '{wanted.metadata.name}' exists already")
@@ -103,11 +110,7 @@ class PostgresResourceStore:
     async def set_finalizers(self, kind: type[R], name: str, finalizers: builtins.list[str]) -> None:
         async with self._writing() as connection:
             current = await _existing(connection, kind, name)
-            added = sorted(set(finalizers) - set(current["finalizers"]))
-            if current["deletion_timestamp"] and added:
-                raise errors.Conflict(
-                    f"{kind.kind_name} '{name}' is being deleted: no finalizer can be added ({added})"
-                )
+            added_finalizers(rows.to_resource(kind, rows.document(current)), finalizers)
             if current["deletion_timestamp"] and not finalizers:
                 await removal.remove(connection, current)
             elif list(current["finalizers"]) != list(finalizers):
@@ -142,24 +145,9 @@ async def _existing(connection: Any, kind: type[Resource], name: str) -> Any:
     return row
 
 
-def _validated(manifest: Mapping[str, Any]) -> tuple[Resource, Mapping[str, Any]]:
-    """The resource, and the metadata as it was given (what is absent there is left as it is)."""
-    try:
-        return validate(manifest), manifest["metadata"]
-    except ValidationFailed as failed:
-        raise _invalid(failed) from None
-
-
-def _invalid(failed: ValidationFailed) -> errors.InvalidArgument:
-    return errors.InvalidArgument(str(failed), errors=failed.errors)
-
-
 async def _insert(connection: Any, wanted: Resource) -> Resource:
+    refuse_creation(wanted)
     meta = wanted.metadata
-    if meta.resource_version is not None:
-        raise errors.Conflict(
-            f"{wanted.kind_name} '{meta.name}' does not exist (any more): leave out metadata.resourceVersion to make it"
-        )
     row = await connection.fetchrow(
         "INSERT INTO resources.objects (kind, name, uid, generation, resource_version, labels, annotations, finalizers,"
         " owner_references, spec, status) VALUES ($1, $2, $3, 1, nextval('resources.version'), $4, $5, $6, $7,"
@@ -170,8 +158,8 @@ async def _insert(connection: Any, wanted: Resource) -> Resource:
         rows.to_json(meta.labels),
         rows.to_json(meta.annotations),
         meta.finalizers,
-        rows.to_json([rows.dump(item) for item in meta.owner_references]),
-        rows.to_json(rows.dump(wanted.spec)),  # type: ignore[attr-defined]
+        rows.to_json([dump(item) for item in meta.owner_references]),
+        rows.to_json(dump(wanted.spec)),  # type: ignore[attr-defined]
     )
     return rows.to_resource(type(wanted), rows.document(row))
 
@@ -179,29 +167,17 @@ async def _insert(connection: Any, wanted: Resource) -> Resource:
 def _replacement(row: Any, wanted: Resource, given: Mapping[str, Any]) -> dict[str, Any] | None:
     """Columns to write, None where nothing would change. Raises Conflict and InvalidArgument."""
     current = rows.to_resource(type(wanted), rows.document(row))
-    shown, meta, now = f"{wanted.kind_name} '{wanted.metadata.name}'", wanted.metadata, current.metadata
-    if now.deletion_timestamp:
-        raise errors.Conflict(f"{shown} is being deleted: wait until it is gone, then apply again")
-    if meta.resource_version not in (None, now.resource_version):
-        raise errors.Conflict(
-            f"{shown} has changed (resourceVersion {now.resource_version}, not {meta.resource_version}): read it again"
-        )
-    if meta.uid not in (None, now.uid):
-        raise errors.Conflict(f"{shown} is another one now (uid {now.uid}, not {meta.uid})")
-    try:
-        validate_update(current, wanted)
-    except ValidationFailed as failed:
-        raise _invalid(failed) from None
-    owners = meta.owner_references if "ownerReferences" in given else now.owner_references
-    before, after = rows.dump(current.spec), rows.dump(wanted.spec)  # type: ignore[attr-defined]
-    same = (before, now.labels, now.annotations, now.owner_references)
-    if same == (after, meta.labels, meta.annotations, owners):
+    refuse_replacement(current, wanted)
+    meta, now = wanted.metadata, current.metadata
+    if same(current, wanted, given):
         return None
+    owners = meta.owner_references if "ownerReferences" in given else now.owner_references
+    before, after = dump(current.spec), dump(wanted.spec)  # type: ignore[attr-defined]
     return {
         "generation": row["generation"] + (before != after),
         "labels": rows.to_json(meta.labels),
         "annotations": rows.to_json(meta.annotations),
-        "owner_references": rows.to_json([rows.dump(item) for item in owners]),
+        "owner_references": rows.to_json([dump(item) for item in owners]),
         "spec": rows.to_json(after),
     }
 
@@ -223,5 +199,5 @@ def _status(kind: type[Resource], row: Any, status: Any, resource_version: str |
     """The status to write; None where it is the same. Raises Conflict."""
     if resource_version not in (None, str(row["resource_version"])):
         raise errors.Conflict(f"{kind.kind_name} '{row['name']}' has changed: read it again")
-    wanted = rows.dump(status)
+    wanted = dump(status)
     return None if rows.document(row)["status"] == wanted else rows.to_json(wanted)

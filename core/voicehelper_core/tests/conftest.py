@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -11,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from voicehelper_core import embedded_store
+from voicehelper_core import embedded_store, errors, kubernetes_api
+from voicehelper_core.kubernetes_api import Api
+from voicehelper_core.kubernetes_api.kinds import OURS
+from voicehelper_e2e.cluster.alone import ApiServer
 
 
 class Postgres:
@@ -80,6 +84,36 @@ async def pool(postgres: Postgres) -> AsyncIterator[Any]:
 @pytest.fixture
 def store(pool: Any) -> embedded_store.PostgresResourceStore:
     return embedded_store.PostgresResourceStore(pool, poll_seconds=0.5)
+
+
+@pytest.fixture
+def postgres_store(store: embedded_store.PostgresResourceStore) -> embedded_store.PostgresResourceStore:
+    return store
+
+
+@pytest.fixture
+async def api(api_server: ApiServer) -> AsyncIterator[Api]:
+    """A client of an API server that has none of our resources."""
+    api = await kubernetes_api.connect(api_server.kubeconfig)
+    try:
+        await _empty(api)
+        yield api
+    finally:
+        await api.close()
+
+
+async def _empty(api: Api) -> None:
+    for kind in OURS.values():
+        for item in (await api.list(kind))[0]:
+            name = item["metadata"]["name"]
+            with contextlib.suppress(errors.NotFound):
+                await api.merge(kind, name, {"metadata": {"finalizers": None}}, manager="test")
+                await api.delete(kind, name)
+
+
+@pytest.fixture
+def kubernetes_store(api: Api) -> kubernetes_api.KubernetesResourceStore:
+    return kubernetes_api.KubernetesResourceStore(api)
 
 
 @pytest.fixture

@@ -1,0 +1,134 @@
+"""List and watch: every object, then every change, for ever.
+
+Here and not by a framework's watch, since a deletion that happened while the watch was away has to be told too
+(ADR 18).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Literal
+
+from voicehelper_core.errors import AppError
+from voicehelper_core.kubernetes_api import metrics
+from voicehelper_core.kubernetes_api.client import Api, Gone, Object
+from voicehelper_core.kubernetes_api.kinds import Kind
+from voicehelper_core.log import get_logger
+
+log = get_logger(__name__)
+_FIRST_RETRY, _LAST_RETRY = 0.2, 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which objects: of a kind, in all namespaces, by labels and fields as the API writes selectors."""
+
+    kind: Kind
+    labels: str = ""
+    fields: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What became known. A deleted object comes as it was last, or with its metadata only; ``synced`` has none."""
+
+    type: Literal["applied", "deleted", "synced"]
+    kind: Kind
+    object: Object
+
+
+class _Follower:
+    """What was told, so that a new list tells only the difference."""
+
+    def __init__(self, api: Api, selection: Selection) -> None:
+        self._api, self._selection = api, selection
+        self._known: dict[tuple[str, str], tuple[str, str]] = {}  # (namespace, name) -> (uid, version)
+        self._version: str | None = None
+
+    async def run(self) -> AsyncIterator[Delta]:
+        """A list, and what comes after it; raises what the API does."""
+        selection = self._selection
+        if self._version is None:
+            items, version = await self._api.list(selection.kind, labels=selection.labels, fields=selection.fields)
+            for delta in self._difference(items):
+                yield delta
+            self._version = version
+            yield Delta("synced", selection.kind, {})
+        stream = self._api.watch(selection.kind, self._version, labels=selection.labels, fields=selection.fields)
+        try:
+            async for type_, item in stream:
+                meta = item["metadata"]
+                self._version = meta["resourceVersion"]
+                if type_ == "DELETED":
+                    self._known.pop(_key(item), None)
+                    yield Delta("deleted", selection.kind, item)
+                elif type_ != "BOOKMARK":
+                    self._known[_key(item)] = (meta["uid"], meta["resourceVersion"])
+                    yield Delta("applied", selection.kind, item)
+        except Gone:
+            self._version = None
+            raise
+
+    def _difference(self, items: list[Object]) -> list[Delta]:
+        kind, there = self._selection.kind, {_key(item): item for item in items}
+        found: list[Delta] = []
+        for key, (uid, _) in list(self._known.items()):
+            if key not in there or there[key]["metadata"]["uid"] != uid:
+                del self._known[key]
+                found.append(Delta("deleted", kind, {"metadata": {"namespace": key[0], "name": key[1], "uid": uid}}))
+        for key, item in there.items():
+            now = (item["metadata"]["uid"], item["metadata"]["resourceVersion"])
+            if self._known.get(key) != now:
+                self._known[key] = now
+                found.append(Delta("applied", kind, item))
+        return found
+
+
+async def follow(api: Api, selection: Selection) -> AsyncIterator[Delta]:
+    """Never ends by itself; ``synced`` after each list."""
+    follower, retry = _Follower(api, selection), _FIRST_RETRY
+    while True:
+        try:
+            async for delta in follower.run():
+                retry = _FIRST_RETRY
+                yield delta
+        except AppError as error:
+            metrics.WATCH_RESTARTS.labels(selection.kind.name).inc()
+            if not isinstance(error, Gone):
+                log.warning(
+                    "the watch has to begin anew", kind=selection.kind.name, error=error.detail[:300],
+                    retry_seconds=round(retry, 1),
+                )  # fmt: skip
+                await asyncio.sleep(retry * random.uniform(0.8, 1.2))  # noqa: S311
+                retry = min(retry * 2, _LAST_RETRY)
+
+
+async def follow_all(api: Api, *selections: Selection) -> AsyncIterator[Delta]:
+    """Several at once; ``synced`` of each."""
+    queue: asyncio.Queue[Delta | BaseException] = asyncio.Queue()
+
+    async def feed(selection: Selection) -> None:
+        try:
+            async for delta in follow(api, selection):
+                queue.put_nowait(delta)
+        except BaseException as error:  # the consumer has to hear of it
+            queue.put_nowait(error)
+
+    tasks = [asyncio.create_task(feed(selection), name=f"follow-{selection.kind.plural}") for selection in selections]
+    try:
+        while True:
+            found = await queue.get()
+            if isinstance(found, BaseException):
+                raise found
+            yield found
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _key(item: Object) -> tuple[str, str]:
+    return item["metadata"].get("namespace", ""), item["metadata"]["name"]

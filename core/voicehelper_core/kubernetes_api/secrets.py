@@ -1,0 +1,43 @@
+"""Bundles of secret strings as Kubernetes Secrets of one namespace."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+
+from voicehelper_core import errors
+from voicehelper_core.kubernetes_api.client import Api
+from voicehelper_core.kubernetes_api.kinds import SECRET
+
+
+class KubernetesSecretStore:
+    """``ports.SecretStore``. Nobody but the platform needs to read the namespace."""
+
+    def __init__(self, api: Api, namespace: str, *, manager: str = "voicehelper") -> None:
+        self._api, self._namespace, self._manager = api, namespace, manager
+
+    async def get(self, name: str) -> dict[str, str] | None:
+        try:
+            found = await self._api.get(SECRET, name, self._namespace)
+        except errors.NotFound:
+            return None
+        return {key: base64.b64decode(value).decode() for key, value in found.get("data", {}).items()}
+
+    async def put(self, name: str, data: Mapping[str, str]) -> None:
+        manifest = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {
+                "name": name,
+                "namespace": self._namespace,
+                "labels": {"app.kubernetes.io/part-of": "voicehelper"},
+            },
+            "data": {key: base64.b64encode(value.encode()).decode() for key, value in data.items()},
+        }
+        await self._api.apply(manifest, manager=self._manager, force=True)
+
+    async def delete(self, name: str) -> None:
+        try:
+            await self._api.delete(SECRET, name, self._namespace)
+        except errors.NotFound:
+            return

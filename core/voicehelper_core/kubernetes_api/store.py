@@ -1,0 +1,244 @@
+"""Resources in the Kubernetes API."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from typing import Any, TypeVar
+
+from voicehelper_crds import API_VERSION, KINDS, Cell, Resource, Tenant
+
+from voicehelper_core import errors
+from voicehelper_core.kubernetes_api.client import Api, Object
+from voicehelper_core.kubernetes_api.follow import Delta, Selection, follow_all
+from voicehelper_core.kubernetes_api.kinds import ours
+from voicehelper_core.ports import Change
+from voicehelper_core.resource_rules import (
+    added_finalizers,
+    dump,
+    is_protected,
+    protection,
+    refuse_creation,
+    refuse_replacement,
+    same,
+    storable,
+    validated,
+)
+
+R = TypeVar("R", bound=Resource)
+T = TypeVar("T")
+_TRIES = 8
+_REMEMBERED = 1000
+"""Uids of deleted resources: the answer to a write may come later than the news of the end."""
+
+
+class KubernetesResourceStore:
+    """``ports.ResourceStore`` over the API server.
+
+    With ``cached``, whoever watches a kind also reads it from what the watch and the store's own writes have told,
+    as controllers do; without a watch, or before it has seen all, reads go to the API server.
+    """
+
+    def __init__(self, api: Api, *, manager: str = "voicehelper", cached: bool = False) -> None:
+        self._api, self._manager, self._cached = api, manager, cached
+        self._cache: dict[type[Resource], _Cache] = {}
+
+    async def get(self, kind: type[R], name: str) -> R:
+        if cache := self._read(kind):
+            return cache.get(kind, name)
+        return await self._live(kind, name)
+
+    async def list(self, kind: type[R], labels: Mapping[str, str] | None = None) -> builtins.list[R]:
+        if cache := self._read(kind):
+            return cache.list(kind, labels or {})
+        selector = ",".join(f"{key}={value}" for key, value in (labels or {}).items())
+        items, _ = await self._api.list(ours(kind), labels=selector)
+        return sorted((to_resource(kind, item) for item in items), key=lambda item: item.metadata.name)
+
+    async def apply(self, manifest: Mapping[str, Any]) -> Resource:
+        wanted, given = validated(manifest)
+        body = _body(wanted, given)
+
+        async def attempt() -> Resource:
+            try:
+                current = await self._live(type(wanted), wanted.metadata.name)
+            except errors.NotFound:
+                refuse_creation(wanted)
+            else:
+                refuse_replacement(current, wanted)
+                if same(current, wanted, given):
+                    return current
+            return self._told(type(wanted), await self._api.apply(body, manager=self._manager))
+
+        return await _insisting(attempt)
+
+    async def create(self, manifest: Mapping[str, Any]) -> Resource:
+        wanted, given = validated(manifest)
+        refuse_creation(wanted)
+        body = _body(wanted, given)
+        body["metadata"]["finalizers"] = wanted.metadata.finalizers
+        try:
+            return self._told(type(wanted), await self._api.create(body, manager=self._manager))
+        except errors.Conflict:
+            raise errors.Conflict(f"{wanted.kind_name} '{wanted.metadata.name}' exists already") from None
+
+    async def update_status(self, kind: type[R], name: str, status: Any, *, resource_version: str | None = None) -> R:
+        current = await self.get(kind, name)
+        if resource_version not in (None, current.metadata.resource_version):
+            raise errors.Conflict(f"{kind.kind_name} '{name}' has changed: read it again")
+        wanted = storable(dump(status))
+        if dump(current.status) == wanted:  # type: ignore[attr-defined]
+            return current
+        meta = {"name": name, "uid": current.metadata.uid}
+        if resource_version:
+            meta["resourceVersion"] = resource_version
+        body = {"apiVersion": API_VERSION, "kind": kind.kind_name, "metadata": meta, "status": wanted}
+        # Nobody else has anything to say in a status.
+        answer = await self._api.apply(body, manager=self._manager, force=True, subresource="status")
+        return self._told(kind, answer)
+
+    async def set_finalizers(self, kind: type[R], name: str, finalizers: builtins.list[str]) -> None:
+        async def attempt() -> Object | None:
+            current = await self._live(kind, name)
+            added_finalizers(current, finalizers)
+            if current.metadata.finalizers == finalizers:
+                return None
+            meta = {"finalizers": finalizers, "resourceVersion": current.metadata.resource_version}
+            return await self._api.merge(ours(kind), name, {"metadata": meta}, manager=self._manager)
+
+        answer = await _insisting(attempt)
+        if answer is not None:
+            self._told(kind, answer)
+
+    async def delete(self, kind: type[R], name: str) -> None:
+        item = await self._live(kind, name)
+        await self._refuse_protected(item)
+        await self._api.delete(ours(kind), name, uid=item.metadata.uid)
+
+    async def watch(self, *kinds: type[Resource]) -> AsyncIterator[Change]:
+        wanted = {ours(kind): kind for kind in kinds or tuple(KINDS.values())}
+        waiting, synced = set(wanted.values()), False
+        for kind in wanted.values():
+            self._cache[kind] = _Cache()
+        try:
+            async for delta in follow_all(self._api, *(Selection(kind) for kind in wanted)):
+                kind = wanted[delta.kind]
+                if delta.type == "synced":
+                    self._cache[kind].synced = True
+                    waiting.discard(kind)
+                    if not waiting and not synced:
+                        synced = True
+                        yield Change("synced", "", "", None)
+                else:
+                    yield self._cache[kind].take(kind, delta)
+        finally:
+            for kind in wanted.values():
+                self._cache.pop(kind, None)
+
+    async def _live(self, kind: type[R], name: str) -> R:
+        if not name.isascii() or not name.isprintable() or "/" in name:
+            raise errors.NotFound(f"{kind.kind_name} '{name}' does not exist")
+        return to_resource(kind, await self._api.get(ours(kind), name))
+
+    def _read(self, kind: type[Resource]) -> _Cache | None:
+        cache = self._cache.get(kind) if self._cached else None
+        return cache if cache is not None and cache.synced else None
+
+    def _told(self, kind: type[R], answer: Object) -> R:
+        """What the API server answered to a write is news too."""
+        item = to_resource(kind, answer)
+        if cache := self._cache.get(kind):
+            cache.put(item)
+        return item
+
+    async def _refuse_protected(self, item: Resource) -> None:
+        if is_protected(item):
+            raise protection(item.kind_name, item.metadata.name)
+        if isinstance(item, Tenant):
+            for cell in await self.list(Cell):
+                if any(owner.uid == item.metadata.uid for owner in cell.metadata.owner_references):
+                    await self._refuse_protected(cell)
+
+
+class _Cache:
+    """What is known of a kind."""
+
+    def __init__(self) -> None:
+        self.synced = False
+        self._items: dict[str, Resource] = {}
+        self._ended: deque[str] = deque(maxlen=_REMEMBERED)
+
+    def get(self, kind: type[R], name: str) -> R:
+        item = self._items.get(name)
+        if not isinstance(item, kind):
+            raise errors.NotFound(f"{kind.kind_name} '{name}' does not exist")
+        return item.model_copy()
+
+    def list(self, kind: type[R], labels: Mapping[str, str]) -> list[R]:
+        found = [item for item in self._items.values() if isinstance(item, kind)]
+        chosen = (item for item in found if labels.items() <= item.metadata.labels.items())
+        return [item.model_copy() for item in sorted(chosen, key=lambda item: item.metadata.name)]
+
+    def put(self, item: Resource) -> None:
+        """The newer one stays. Versions of one object can be compared as numbers (KEP-5504)."""
+        name, before = item.metadata.name, self._items.get(item.metadata.name)
+        if item.metadata.uid in self._ended:
+            return
+        if before is None or before.metadata.uid != item.metadata.uid or _version(before) < _version(item):
+            self._items[name] = item
+        if item.metadata.deletion_timestamp and not item.metadata.finalizers:
+            self.forget(name, item.metadata.uid)  # the answer to the write that took its last finalizer
+
+    def forget(self, name: str, uid: str | None) -> Resource | None:
+        if uid:
+            self._ended.append(uid)
+        item = self._items.get(name)
+        return self._items.pop(name) if item is not None and item.metadata.uid == uid else None
+
+    def take(self, kind: type[Resource], delta: Delta) -> Change:
+        """News of the watch."""
+        meta = delta.object["metadata"]
+        if delta.type == "applied":
+            item = to_resource(kind, delta.object)
+            self.put(item)
+            return Change("applied", kind.kind_name, meta["name"], item)
+        last = self.forget(meta["name"], meta["uid"])
+        known = to_resource(kind, delta.object) if "kind" in delta.object else last
+        return Change("deleted", kind.kind_name, meta["name"], known)
+
+
+def to_resource(kind: type[R], stored: Object) -> R:
+    """The model. Fields that a later release wrote are ignored, so that going back one release works."""
+    return kind.model_validate({"kind": kind.kind_name, "apiVersion": API_VERSION, **stored}, extra="ignore")
+
+
+def _version(item: Resource) -> int:
+    return int(item.metadata.resource_version or 0)
+
+
+def _body(wanted: Resource, given: Mapping[str, Any]) -> Object:
+    """What the manifest asks for, with every default, so that applying what was read changes nothing."""
+    meta = wanted.metadata
+    metadata: Object = {"name": meta.name, "labels": meta.labels, "annotations": meta.annotations}
+    if "ownerReferences" in given:
+        owners = [{"apiVersion": API_VERSION, **dump(owner)} for owner in meta.owner_references]
+        metadata["ownerReferences"] = owners
+    if meta.resource_version:
+        metadata["resourceVersion"] = meta.resource_version
+    spec = dump(wanted.spec)  # type: ignore[attr-defined]
+    return {"apiVersion": API_VERSION, "kind": wanted.kind_name, "metadata": metadata, "spec": spec}
+
+
+async def _insisting(attempt: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Again where somebody else wrote in the meantime; not where others own what was to be written."""
+    for number in range(_TRIES):
+        try:
+            return await attempt()
+        except errors.Conflict as conflict:
+            raced = "fields" not in conflict.extra and "object has been modified" in conflict.detail
+            if not raced or number == _TRIES - 1:
+                raise
+            await asyncio.sleep(0.01 * 2**number)
+    raise AssertionError

@@ -1,0 +1,243 @@
+"""The adapters of the Kubernetes API against a real API server."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from voicehelper_core import errors, kubernetes_api
+from voicehelper_core.kubernetes_api.client import Gone
+from voicehelper_core.kubernetes_api.follow import Selection, follow
+from voicehelper_core.kubernetes_api.kinds import OURS, SECRET
+from voicehelper_crds import Cell, Condition, Tenant, TenantPlan, TenantStatus
+
+pytestmark = pytest.mark.integration
+
+
+class Watcher:
+    """Collects changes while a test goes on."""
+
+    def __init__(self, changes):
+        self.seen, self._changes = [], changes
+        self._task = asyncio.create_task(self._run())
+
+    async def _run(self):
+        async with aclosing(self._changes) as changes:
+            async for change in changes:
+                self.seen.append((change.type, change.name, change.resource))
+
+    async def until(self, *wanted):
+        async with asyncio.timeout(20):
+            while not set(wanted) <= {(type_, name) for type_, name, _ in self.seen}:
+                await asyncio.sleep(0.02)
+
+    async def end(self):
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+
+@pytest.fixture
+async def watching():
+    started = []
+
+    def start(changes):
+        started.append(Watcher(changes))
+        return started[-1]
+
+    yield start
+    for watcher in started:
+        await watcher.end()
+
+
+async def test_watch(kubernetes_store, tenant, watching):
+    store = kubernetes_store
+    await store.apply(tenant("first"))
+    watcher = watching(store.watch(Tenant, TenantPlan))
+    await watcher.until(("applied", "first"), ("synced", ""))
+    await store.apply(tenant("second"))
+    await watcher.until(("applied", "second"))
+    await store.delete(Tenant, "first")
+    await watcher.until(("deleted", "first"))
+    last = next(resource for type_, _, resource in watcher.seen if type_ == "deleted")
+    assert last.spec.plan_ref == "team"
+    assert [type_ for type_, _, _ in watcher.seen].count("synced") == 1
+
+
+async def test_what_ended_while_the_watch_was_away_is_told(api, kubernetes_store, tenant, monkeypatch):
+    """The version that the watch stood at is compacted away meanwhile: it has to list anew."""
+    store, deltas, away = kubernetes_store, [], asyncio.Event()
+    for name in ("stays", "goes", "is-made-anew"):
+        await store.apply(tenant(name))
+    watch = api.watch
+
+    async def interrupted(*arguments, **options):
+        if away.is_set():
+            away.clear()
+            await store.delete(Tenant, "goes")
+            await store.delete(Tenant, "is-made-anew")
+            await store.apply(tenant("is-made-anew"))
+            raise Gone("too old")
+        async for item in watch(*arguments, **options):
+            yield item
+            if away.is_set():
+                return
+
+    monkeypatch.setattr(api, "watch", interrupted)
+    async with aclosing(follow(api, Selection(OURS["Tenant"]))) as stream, asyncio.timeout(20):
+        async for delta in stream:
+            deltas.append((delta.type, delta.object.get("metadata", {}).get("name")))
+            if deltas.count(("synced", None)) == 1 and not away.is_set():
+                away.set()
+                await store.apply(tenant("stays", displayName="wakes the watch"))
+            if deltas.count(("synced", None)) == 2:
+                break
+    after = deltas[deltas.index(("synced", None)) + 1 :]
+    assert ("deleted", "goes") in after
+    assert after.index(("deleted", "is-made-anew")) < after.index(("applied", "is-made-anew"))
+
+
+async def test_the_api_server_may_go_and_come_back(api_server, kubernetes_store, tenant, watching):
+    store = kubernetes_store
+    watcher = watching(store.watch(Tenant))
+    await watcher.until(("synced", ""))
+    await asyncio.to_thread(api_server.stop)
+    with pytest.raises(errors.Unavailable, match="does not answer"):
+        await store.get(Tenant, "acme")
+    await asyncio.to_thread(api_server.start)
+    await store.apply(tenant("late"))
+    await watcher.until(("applied", "late"))
+
+
+async def test_reads_of_a_watcher_cost_nothing_and_are_never_behind_its_own_writes(api, tenant, watching):
+    store = kubernetes_api.KubernetesResourceStore(api, manager="operator", cached=True)
+    watcher = watching(store.watch(Tenant, Cell))
+    await watcher.until(("synced", ""))
+    for number in range(20):
+        await store.apply(tenant(f"t{number}"))
+        status = TenantStatus(cell=f"c{number}", phase="Ready")
+        written = await store.update_status(Tenant, f"t{number}", status)
+        await store.set_finalizers(Tenant, f"t{number}", ["voicehelper.io/tenant"])
+        assert (await store.get(Tenant, f"t{number}")).metadata.finalizers
+        assert (await store.get(Tenant, f"t{number}")).status == written.status
+    assert len(await store.list(Tenant)) == 20
+    assert await store.list(Tenant, {"none": "such"}) == []
+    await store.delete(Tenant, "t3")
+    await store.set_finalizers(Tenant, "t3", [])
+    await watcher.until(("deleted", "t3"))
+    with pytest.raises(errors.NotFound):
+        await store.get(Tenant, "t3")
+    assert len(await store.list(Tenant)) == 19
+    await watcher.end()
+    assert (await store.get(Tenant, "t4")).metadata.name == "t4"  # from the API server again
+
+
+async def test_fields_of_others_are_not_fought_over(api, api_server, tenant):
+    store = kubernetes_api.KubernetesResourceStore(api)
+    await store.apply(tenant(displayName="Ours"))
+    api_server.kubectl(
+        "apply", "--server-side", "--field-manager=people", "--force-conflicts", "-f",
+        _file(api_server, tenant(displayName="Theirs")),
+    )  # fmt: skip
+    with pytest.raises(errors.Conflict) as conflict:
+        await store.apply(tenant(displayName="Ours again"))
+    assert conflict.value.extra["fields"] == [".spec.displayName"]
+    assert "people" in conflict.value.detail
+    assert (await store.get(Tenant, "acme")).spec.display_name == "Theirs"
+
+
+def _file(api_server, manifest):
+    import json
+
+    path = api_server.kubeconfig.parent / "manifest.json"
+    path.write_text(json.dumps(manifest))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "reason"),
+    [
+        ({"spec": {"tenancy": "dedicated"}}, "spec.tenancy", "for life"),
+        ({"spec": {"capacity": 0}}, "spec.capacity", "greater than or equal to 1"),
+        ({"spec": {"idleAfterSeconds": 3}}, "spec.idleAfterSeconds", "greater than or equal to 10"),
+    ],
+)
+async def test_the_api_server_refuses_what_we_refuse(api, kubernetes_store, change, path, reason):
+    """Written past our own validation: the generated CRDs hold by themselves."""
+    await kubernetes_store.apply({"apiVersion": "voicehelper.io/v1alpha1", "kind": "Cell", "metadata": {"name": "c1"}})
+    with pytest.raises(errors.InvalidArgument) as refused:
+        await api.merge(OURS["Cell"], "c1", change, manager="somebody")
+    (problem,) = [item for item in refused.value.extra["errors"] if item["path"].startswith(path)]
+    assert reason in problem["reason"]
+
+
+async def test_unknown_fields_are_refused(api):
+    manifest = {
+        "apiVersion": "voicehelper.io/v1alpha1",
+        "kind": "Cell",
+        "metadata": {"name": "c1"},
+        "spec": {"tenanzy": "shared"},
+    }
+    with pytest.raises(errors.InvalidArgument, match="tenanzy"):
+        await api.create(manifest, manager="somebody")
+
+
+async def test_secrets(api):
+    secrets = kubernetes_api.KubernetesSecretStore(api, "default")
+    assert await secrets.get("cell-a") is None
+    await secrets.put("cell-a", {"one": "1", "two": "zwei ✓"})
+    assert await secrets.get("cell-a") == {"one": "1", "two": "zwei ✓"}
+    await secrets.put("cell-a", {"two": "2"})
+    assert await secrets.get("cell-a") == {"two": "2"}
+    assert (await api.get(SECRET, "cell-a", "default"))["metadata"]["labels"][
+        "app.kubernetes.io/part-of"
+    ] == "voicehelper"
+    await secrets.delete("cell-a")
+    await secrets.delete("cell-a")
+    assert await secrets.get("cell-a") is None
+
+
+async def test_events(api, api_server, kubernetes_store, tenant):
+    recorder, resource = kubernetes_api.KubernetesEventRecorder(api), await kubernetes_store.apply(tenant())
+    for _ in range(3):
+        await recorder.record(resource, "Drift", "a topic\0 was gone", warning=True)
+    await recorder.record(resource, "Placed", "in cell one")
+    first, second = await recorder.events("Tenant", "acme")
+    assert (first.count, first.type, first.reason, first.message) == (3, "Warning", "Drift", "a topic was gone")
+    assert (second.count, second.type, second.reason) == (1, "Normal", "Placed")
+    assert await recorder.events("Tenant", "other") == []
+    assert "a topic was gone" in api_server.kubectl("describe", "tenant", "acme")
+
+
+async def test_a_lease_has_one_holder(api):
+    leases, seconds = [kubernetes_api.KubernetesLease(api, "default") for _ in range(5)], timedelta(seconds=2)
+    took = await asyncio.gather(*(lease.acquire("operator", f"h{i}", seconds) for i, lease in enumerate(leases)))
+    assert took.count(True) == 1
+    index = took.index(True)
+    late = leases[index - 1]
+    assert await leases[index].acquire("operator", f"h{index}", seconds)
+    assert not await late.acquire("operator", "late", seconds)
+    await late.release("operator", "late")
+    assert not await late.acquire("operator", "late", seconds)
+    await asyncio.sleep(2.1)  # the holder is silent for longer than the lease lasts
+    assert await late.acquire("operator", "late", seconds)
+    assert not await leases[index].acquire("operator", f"h{index}", seconds)
+    await late.release("operator", "late")
+    assert await leases[index].acquire("operator", f"h{index}", seconds)
+
+
+async def test_a_status_is_replaced_as_a_whole(api, kubernetes_store, tenant):
+    await kubernetes_store.apply(tenant())
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def condition(kind):
+        return Condition(type=kind, status="True", reason="Probe", message="", last_transition_time=at)
+
+    await kubernetes_store.update_status(
+        Tenant, "acme", TenantStatus(cell="c1", conditions=[condition("Ready"), condition("Old")])
+    )
+    await kubernetes_store.update_status(Tenant, "acme", TenantStatus(conditions=[condition("Ready")]))
+    kept = (await kubernetes_store.get(Tenant, "acme")).status
+    assert kept.cell is None
+    assert [item.type for item in kept.conditions] == ["Ready"]
