@@ -54,5 +54,8 @@ async def migrate(settings: MigrateSettings) -> str:
         for service in names.SERVICES
     ]
     revision = ",".join(revisions)
-    print(json.dumps({"schema_revision": revision}), flush=True)
+    result = json.dumps({"schema_revision": revision})
+    print(result, flush=True)
+    if settings.result_file:
+        settings.result_file.write_text(result)
     return revision

@@ -78,3 +78,5 @@ class MigrateSettings(BaseAppSettings):
     """Id of the cell."""
     postgres_dsn: str = ""
     """Postgres as the cell's migrator role, which may become the owners of the schemas."""
+    result_file: Path | None = None
+    """Where the result is written too (Kubernetes: ``/dev/termination-log``)."""

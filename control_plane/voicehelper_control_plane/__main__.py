@@ -13,18 +13,15 @@ from voicehelper_control_plane.settings import ControlPlaneSettings
 
 
 async def _serve(settings: ControlPlaneSettings) -> None:
-    from voicehelper_core import embedded_store
+    from voicehelper_core import resources
 
     from voicehelper_control_plane.app import run
 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    pool = await embedded_store.connect(settings.postgres_dsn)
-    try:
-        await run(settings, embedded_store.PostgresResourceStore(pool), stop)
-    finally:
-        await pool.close()
+    async with resources.opened(settings.resources, settings.postgres_dsn, settings.kubeconfig) as opened:
+        await run(settings, opened.store, stop)
 
 
 def main() -> None:

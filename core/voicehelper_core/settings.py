@@ -1,6 +1,7 @@
 """Settings of a process: environment ``VOICEHELPER_<NAME>`` over the file in ``VOICEHELPER_CONFIG`` over defaults.
 
-The file is JSON with mode 0600, so that credentials are neither in arguments nor in the environment.
+The file is JSON with mode 0600, so that credentials are neither in arguments nor in the environment. Several files are
+named with ``:`` in between; what a later one says holds (Kubernetes: a ConfigMap's, then a Secret's).
 """
 
 from __future__ import annotations
@@ -59,5 +60,6 @@ class BaseAppSettings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings]
         if path := os.environ.get(CONFIG_VARIABLE):
-            sources.append(JsonConfigSettingsSource(settings_cls, json_file=path))
+            files = [Path(part) for part in path.split(os.pathsep)]
+            sources.append(JsonConfigSettingsSource(settings_cls, json_file=files, deep_merge=True))
         return tuple(sources)

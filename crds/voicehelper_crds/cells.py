@@ -140,6 +140,8 @@ class CellClassSpec(Model):
     """Connection budget of a cell."""
     replicas: int = Field(default=1, ge=1, le=50)
     """Replicas of each workload (Kubernetes)."""
+    priority_class: str = Field(default="", max_length=63)
+    """PriorityClass of the pods (Kubernetes); plans choose it with their class. Empty: the cluster's default."""
 
 
 class Cell(Resource):

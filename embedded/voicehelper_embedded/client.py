@@ -16,7 +16,7 @@ import psutil
 from voicehelper_cli.failures import Failure
 
 from voicehelper_embedded import files, ports
-from voicehelper_embedded.context import FAULT_VARIABLES
+from voicehelper_embedded.context import FAULT_VARIABLES, TEST_VARIABLES
 from voicehelper_embedded.home import Home
 from voicehelper_embedded.release import Release
 from voicehelper_embedded.supervisor import identity
@@ -95,7 +95,7 @@ def start(home: Home, release: Release) -> None:
 
 
 def _passed_on() -> dict[str, str]:
-    wanted = ("JAVA_HOME", "VOICEHELPER_HOME", FAKETIME_LIBRARY, *FAULT_VARIABLES)
+    wanted = ("JAVA_HOME", "VOICEHELPER_HOME", FAKETIME_LIBRARY, *FAULT_VARIABLES, *TEST_VARIABLES)
     return {**{name: os.environ[name] for name in wanted if name in os.environ}, **clock_settings()}
 
 

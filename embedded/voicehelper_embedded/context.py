@@ -18,8 +18,12 @@ from voicehelper_embedded.release import Release
 from voicehelper_embedded.supervisor.process import Launch
 
 log = get_logger(__name__)
-HOST = "127.0.0.1"
+HOST = os.environ.get("VOICEHELPER_BIND", "127.0.0.1")
+"""Address that every process listens on. Another one than loopback is for tests that use the stores from outside."""
+CLIENTS = tuple(filter(None, os.environ.get("VOICEHELPER_CLIENTS", "").split(",")))
+"""Networks besides that address whose clients Postgres lets in, with a password."""
 DATABASE = "voicehelper"
+TEST_VARIABLES = ("VOICEHELPER_BIND", "VOICEHELPER_CLIENTS", "VOICEHELPER_COMPONENTS")
 FAULT_VARIABLES = ("VOICEHELPER_FAULT_POINTS", "VOICEHELPER_FAULT_FOLDER")
 
 

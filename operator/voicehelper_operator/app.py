@@ -29,11 +29,8 @@ from voicehelper_operator.tenants.apply import TenantApplier
 from voicehelper_operator.tenants.reconciler import TenantReconciler
 from voicehelper_operator.tenants.sweep import Sweep
 from voicehelper_operator.workloads.interface import WorkloadRuntime
-from voicehelper_operator.workloads.processes import ProcessRuntime
 
 log = get_logger(__name__)
-_WORKLOAD_SECONDS, _STARTING_SECONDS = 1.0, 0.25
-"""How often processes are looked at, and while one of them is not ready."""
 
 
 async def _watch(store: ResourceStore, router: Router) -> None:
@@ -52,17 +49,9 @@ async def _resync(router: Router, sweep: Sweep, seconds: float) -> None:
 
 
 async def _workloads(runtime: WorkloadRuntime, router: Router) -> None:
-    """A process that ended or became ready is news at once, not at the next resync; for its own cell only."""
-    known: dict[str, tuple[bool, int]] | None = None
-    while True:
-        with contextlib.suppress(Unavailable):
-            states = {name: (state.ready, state.restarts) for name, state in (await runtime.list()).items()}
-            if known is not None:
-                for name in {name for name, _ in states.items() ^ known.items()}:
-                    router.workload_changed(name)
-            known = states
-        starting = any(not ready for ready, _ in (known or {}).values())
-        await asyncio.sleep(_STARTING_SECONDS if starting else _WORKLOAD_SECONDS)
+    """What happens to a cell's workload wakes that cell."""
+    async for name in runtime.changes():
+        router.workload_changed(name)
 
 
 async def run(
@@ -72,6 +61,7 @@ async def run(
     secrets: SecretStore,
     events: EventRecorder,
     lease: Lease,
+    runtime: WorkloadRuntime,
     stop: asyncio.Event,
 ) -> None:
     """Reconcile until ``stop`` is set; a step that runs then ends within seconds or is cut off, which is safe."""
@@ -83,7 +73,6 @@ async def run(
         milvus,
         ObjectsSlice(settings),
     ]
-    runtime = ProcessRuntime(settings.supervisor_socket)
     identity = GrpcIdentity(settings.identity_address, settings.provisioning_key)
     prober = RoutedProber(settings.router_url, identity)
     queues = WorkQueue(), WorkQueue()

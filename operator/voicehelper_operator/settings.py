@@ -10,6 +10,8 @@ from typing import Any
 from pydantic import Field
 from voicehelper_core.settings import BaseAppSettings
 
+from voicehelper_operator.workloads.kubernetes.settings import KubernetesSettings
+
 
 class OperatorSettings(BaseAppSettings):
     """Where the stores are, as whom the operator administers them, and what cells are told."""
@@ -66,3 +68,16 @@ class OperatorSettings(BaseAppSettings):
     """Name in the lease."""
     lease_seconds: int = Field(default=15, ge=3)
     """How long the lease holds when its holder dies."""
+
+
+class ClusterOperatorSettings(OperatorSettings):
+    """Of the operator as a process of its own on Kubernetes."""
+
+    http_host: str = "0.0.0.0"  # noqa: S104 (a pod's own address; NetworkPolicies say who gets in)
+    """Address of health and metrics."""
+    http_port: int = 8080
+    """Port of health and metrics."""
+    kubeconfig: Path | None = None
+    """How to reach the API server from outside of the cluster; empty uses the pod's service account."""
+    kubernetes: KubernetesSettings = Field(default_factory=KubernetesSettings)
+    """The cluster that cells run in."""

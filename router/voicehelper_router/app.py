@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from typing import Any
 
-from voicehelper_core.embedded_store import PostgresResourceStore, connect
+from voicehelper_core import resources
 from voicehelper_core.http import serve_http
 from voicehelper_core.log import get_logger
 
@@ -41,15 +40,20 @@ async def serve(settings: RouterSettings) -> None:
     cache = restored(settings)
     keys = KeyCopy(settings.jwks_source_url, settings.jwks_file)
     keys.restore()
-    pool: Any = await connect(settings.postgres_dsn)
+    async with resources.opened(settings.resources, settings.postgres_dsn, settings.kubeconfig) as opened:
+        await _serve(settings, opened, cache, keys, stop)
 
+
+async def _serve(
+    settings: RouterSettings, opened: resources.Opened, cache: Cache, keys: KeyCopy, stop: asyncio.Event
+) -> None:
     server, _ = create_server(DeltaServicer(cache), settings.xds_host, settings.xds_port, settings.xds_socket)
     await server.start()
     http = serve_http(web.create(settings.service_version, cache, keys), settings.http_host, settings.http_port)
     serving = asyncio.create_task(http.serve(), name="http")
     tasks = [
-        asyncio.create_task(follow(PostgresResourceStore(pool), cache, settings.store_retry_seconds), name="follow"),
-        asyncio.create_task(probe(lambda: pool.fetchval("SELECT 1"), cache, 2.0), name="probe"),
+        asyncio.create_task(follow(opened.store, cache, settings.store_retry_seconds), name="follow"),
+        asyncio.create_task(probe(opened.ask, cache, 2.0), name="probe"),
         asyncio.create_task(persist.keep(settings.snapshot_file, cache, settings.snapshot_delay_seconds), name="keep"),
         asyncio.create_task(keys.run(settings.jwks_refresh_seconds), name="jwks"),
     ]
@@ -62,10 +66,6 @@ async def serve(settings: RouterSettings) -> None:
         task.cancel()
     results = await asyncio.gather(serving, *tasks, return_exceptions=True)
     await server.stop(0.5)
-    try:
-        await asyncio.wait_for(pool.close(), timeout=1)
-    except TimeoutError:
-        pool.terminate()
     if by_itself:
         failed = next((result for result in results if isinstance(result, Exception)), None)
         raise SystemExit(f"xds ended by itself: {failed}")

@@ -5,12 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
+from voicehelper_core.resources import Substrate
 from voicehelper_core.settings import BaseAppSettings
 
 
 class RouterSettings(BaseAppSettings):
     """Where the control plane reads from and what it serves."""
 
+    resources: Substrate = "postgres"
+    """Where the resources are: the embedded store in Postgres, or the API of the Kubernetes that this runs in."""
+    kubeconfig: Path | None = None
+    """How to reach that API from outside of the cluster; empty uses the pod's service account."""
     postgres_dsn: str = ""
     """Postgres, as a role that may read the resources and listen for their changes."""
     xds_host: str = "127.0.0.1"

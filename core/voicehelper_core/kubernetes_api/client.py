@@ -24,7 +24,7 @@ _WATCH_SECONDS = 240
 _APPLY, _MERGE = "application/apply-patch+yaml", "application/merge-patch+json"
 
 
-class Gone(errors.AppError):
+class Gone(errors.Unavailable):
     """What a watch or a list wanted to go on from is not kept any more: list anew."""
 
 

@@ -45,6 +45,11 @@ class KubernetesResourceStore:
         self._api, self._manager, self._cached = api, manager, cached
         self._cache: dict[type[Resource], _Cache] = {}
 
+    @property
+    def synced(self) -> bool:
+        """Whether a watch runs and has seen everything that was there."""
+        return bool(self._cache) and all(cache.synced for cache in self._cache.values())
+
     async def get(self, kind: type[R], name: str) -> R:
         if cache := self._read(kind):
             return cache.get(kind, name)

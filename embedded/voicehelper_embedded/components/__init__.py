@@ -1,5 +1,7 @@
 """The platform's processes, one file each: what to start, how to tell that it answers, what has to be set up then."""
 
+import os
+
 from voicehelper_embedded.components.analytics import Analytics
 from voicehelper_embedded.components.connect import Connect
 from voicehelper_embedded.components.control_plane import ControlPlane
@@ -14,8 +16,9 @@ from voicehelper_embedded.supervisor.unit import Component
 
 
 def all_of(context: Context) -> list[Component]:
-    """Every component, each after what it requires."""
-    return [
+    """Every component, each after what it requires; ``VOICEHELPER_COMPONENTS`` names those that tests want alone."""
+    only = set(filter(None, os.environ.get("VOICEHELPER_COMPONENTS", "").split(",")))
+    every: list[Component] = [
         Postgres(context),
         Kafka(context),
         Milvus(context),
@@ -26,3 +29,4 @@ def all_of(context: Context) -> list[Component]:
         Analytics(context),
         ControlPlane(context),
     ]
+    return [component for component in every if not only or component.name in only]

@@ -14,7 +14,7 @@ from voicehelper_core import embedded_store
 from voicehelper_embedded import files
 from voicehelper_embedded.components import postgres_rights
 from voicehelper_embedded.components.base import BaseComponent
-from voicehelper_embedded.context import DATABASE, HOST
+from voicehelper_embedded.context import CLIENTS, DATABASE, HOST
 from voicehelper_embedded.preflight import postgres_bin
 from voicehelper_embedded.supervisor.process import Launch
 
@@ -47,11 +47,14 @@ log_min_error_statement = panic
 log_error_verbosity = terse
 timezone = 'UTC'
 """
-_ACCESS = f"""
-host {DATABASE} all {HOST}/32 scram-sha-256
-host all postgres {HOST}/32 scram-sha-256
-host replication debezium {HOST}/32 scram-sha-256
+_ACCESS = "".join(
+    f"""
+host {DATABASE} all {network} scram-sha-256
+host all postgres {network} scram-sha-256
+host replication debezium {network} scram-sha-256
 """
+    for network in (f"{HOST}/32", *CLIENTS)
+)
 
 
 def _sessions(data: Path) -> list[psutil.Process]:

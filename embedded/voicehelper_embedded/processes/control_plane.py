@@ -17,6 +17,7 @@ from voicehelper_core.embedded_secrets import FileSecretStore
 from voicehelper_core.settings import CONFIG_VARIABLE
 from voicehelper_operator import app as operator
 from voicehelper_operator.settings import OperatorSettings
+from voicehelper_operator.workloads.processes import ProcessRuntime
 
 logger = log.get_logger(__name__)
 
@@ -34,6 +35,7 @@ async def run(config: dict[str, Any], identity: ControlPlaneSettings, reconciler
         secrets=FileSecretStore(Path(config["secrets_folder"])),
         events=embedded_store.PostgresEventRecorder(pool),
         lease=embedded_store.PostgresLease(pool),
+        runtime=ProcessRuntime(reconcilers.supervisor_socket),
         stop=stop,
     )
     halves = [

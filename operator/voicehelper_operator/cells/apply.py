@@ -8,8 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from voicehelper_core import faults, names
-from voicehelper_core.errors import Unavailable
+from voicehelper_core import errors, faults, names
 from voicehelper_core.ports import ResourceStore
 from voicehelper_crds import Cell
 
@@ -33,7 +32,7 @@ class Outcome:
     schema_revision: str | None = None
     migration_problem: str | None = None
     workload: WorkloadState | None = None
-    workload_problem: str | None = None
+    workload_problem: errors.AppError | None = None
     hibernating: bool = False
     waiting: str | None = None
     released: bool = False
@@ -74,15 +73,15 @@ class CellApplier:
             case "workload":
                 return await self._workload(seen, outcome)
             case "hibernate":
-                await self.runtime.remove(seen.ref.cell_id)
-                outcome.workload, outcome.hibernating = None, True
+                return await self._sleep(seen, outcome)
             case "await-tenants":
                 outcome.waiting = f"{seen.tenants} tenants are placed here: delete or move them first"
                 return False
             case "remove-workload":
                 await faults.point("operator.workload.remove.before")
-                await self.runtime.remove(seen.ref.cell_id)
+                outcome.waiting = await self.runtime.remove(seen.ref.cell_id)
                 await faults.point("operator.workload.remove.effect")
+                return outcome.waiting is None
             case "archive-slices":
                 return await self._end({item.store: item.archive(seen.ref) for item in self.slices}, outcome)
             case "remove-slices":
@@ -123,7 +122,7 @@ class CellApplier:
         config = {"cell_id": seen.ref.cell_id, "postgres_dsn": await self._dsn(seen.ref.cell_id, migrator=True)}
         try:
             async with self._migrating(seen.ref):
-                output = await self.runtime.run_once(WorkloadSpec(seen.ref.cell_id, seen.release, config), "migrate")
+                output = await self.runtime.run_once(self._spec(seen, config), "migrate")
             revision = json.loads(output.strip().splitlines()[-1])["schema_revision"]
         except Exception as error:  # of the step, of its output, of a store's client
             outcome.migration_problem = str(error)[:1000]
@@ -141,16 +140,34 @@ class CellApplier:
         for item in self.slices:  # after a failure it ends by itself, or at the next try
             await item.let_migrate(ref, allowed=False)
 
+    async def _sleep(self, seen: Observation, outcome: Outcome) -> bool:
+        outcome.workload, outcome.hibernating = None, True
+        try:
+            await self.runtime.sleep(self._spec(seen, await self._config(seen)))
+        except errors.AppError as error:
+            outcome.workload_problem = error
+        return outcome.workload_problem is None
+
     async def _workload(self, seen: Observation, outcome: Outcome) -> bool:
-        spec = WorkloadSpec(seen.ref.cell_id, seen.release, await self._config(seen))
+        spec = self._spec(seen, await self._config(seen))
         await faults.point("operator.workload.before")
         try:
             outcome.workload = await self.runtime.ensure(spec)
-        except Unavailable as error:
-            outcome.workload_problem = error.detail
+        except errors.AppError as error:
+            outcome.workload_problem = error
             return False
         await faults.point("operator.workload.effect")
         return outcome.workload.ready
+
+    def _spec(self, seen: Observation, config: Mapping[str, Any]) -> WorkloadSpec:
+        return WorkloadSpec(
+            seen.ref.cell_id,
+            seen.release,
+            config,
+            cell=seen.cell.metadata.name,
+            topology=seen.cell.spec.topology,
+            size=seen.size,
+        )
 
     async def _config(self, seen: Observation) -> dict[str, Any]:
         settings, cell_id = self.settings, seen.ref.cell_id

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from voicehelper_core.errors import NotFound
 from voicehelper_core.ports import ResourceStore
 from voicehelper_crds import Cell, CellClass, Tenant
+from voicehelper_crds.cells import CellClassSpec
 
 from voicehelper_operator.engine.conditions import holds
 from voicehelper_operator.slices.interface import CellRef
-from voicehelper_operator.workloads.interface import WorkloadRuntime, WorkloadState
+from voicehelper_operator.workloads.interface import Size, WorkloadRuntime, WorkloadState
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +19,8 @@ class Observation:
     """Everything that the plan depends on."""
 
     cell: Cell
-    connections: int | None
-    """Postgres connections of the class; None when the class does not exist."""
+    cell_class: CellClassSpec | None
+    """None when the class does not exist."""
     tenants: int
     """Tenants that name this cell in their status, without an owner that is being deleted."""
     release: str
@@ -37,16 +38,22 @@ class Observation:
     def ref(self) -> CellRef:
         """The cell for its slices; only once it has an id."""
         assert self.cell.status.cell_id
-        return CellRef(self.cell.status.cell_id, self.connections or 10)
+        return CellRef(self.cell.status.cell_id, (self.cell_class or CellClassSpec()).postgres_connections)
+
+    @property
+    def size(self) -> Size:
+        """What the class gives the workload."""
+        given = self.cell_class or CellClassSpec()
+        return Size(given.cpu, given.memory, given.replicas, given.priority_class)
 
 
 async def observe(store: ResourceStore, runtime: WorkloadRuntime, name: str, release: str) -> Observation:
     """Raises NotFound when the cell is gone."""
     cell = await store.get(Cell, name)
     try:
-        connections: int | None = (await store.get(CellClass, cell.spec.class_ref)).spec.postgres_connections
+        cell_class: CellClassSpec | None = (await store.get(CellClass, cell.spec.class_ref)).spec
     except NotFound:
-        connections = None
+        cell_class = None
     tenants = await store.list(Tenant)
     owners = {reference.uid for reference in cell.metadata.owner_references}
     owner = next((tenant for tenant in tenants if tenant.metadata.uid in owners), None)
@@ -59,4 +66,4 @@ async def observe(store: ResourceStore, runtime: WorkloadRuntime, name: str, rel
     placed = sum(tenant.status.cell == name and tenant is not leaves for tenant in tenants)
     cell_id = cell.status.cell_id
     workload = await runtime.observe(cell_id) if cell_id else None
-    return Observation(cell, connections, placed, cell.spec.release or release, workload, owner)
+    return Observation(cell, cell_class, placed, cell.spec.release or release, workload, owner)

@@ -32,7 +32,7 @@ def plan(seen: Observation) -> Plan:
         first += ("identify",)
     if FINALIZER not in cell.metadata.finalizers:
         first += ("finalizer",)
-    if seen.connections is None:
+    if seen.cell_class is None:
         message = f"there is no CellClass '{cell.spec.class_ref}': apply it, or change spec.classRef"
         return Plan((*first, "refuse"), ("ClassNotFound", message))
     if cell.spec.topology != "compact":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from voicehelper_core import errors
 from voicehelper_crds import CellStatus
 from voicehelper_crds.models import Endpoints, SliceStatus, WorkloadStatus
 
@@ -67,15 +68,27 @@ def _migrated(seen: Observation, outcome: Outcome) -> Judgement:
 
 
 def _workload(outcome: Outcome) -> Judgement:
+    if outcome.workload_problem:
+        return no("WorkloadReady", _reason(outcome.workload_problem), outcome.workload_problem.detail)
     if outcome.hibernating:
         return no("WorkloadReady", "Hibernating", "spec.hibernate is true: set it to false to wake the cell")
-    if outcome.workload_problem:
-        return no("WorkloadReady", "RuntimeUnavailable", outcome.workload_problem)
     if outcome.workload is None:
         return no("WorkloadReady", "Pending", "the workload has not been started yet")
     if not outcome.workload.ready:
         return no("WorkloadReady", "NotReady", outcome.workload.message or outcome.workload.state)
     return yes("WorkloadReady", "Answering")
+
+
+def _reason(problem: errors.AppError) -> str:
+    match problem:
+        case errors.Conflict():
+            return "FieldsOwnedByOthers"
+        case errors.PermissionDenied():
+            return "NotAllowed"
+        case errors.InvalidArgument():
+            return "Refused"
+        case _:
+            return "RuntimeUnavailable"
 
 
 def status(seen: Observation, planned: Plan, outcome: Outcome, slices: Sequence[Slice]) -> CellStatus:
@@ -87,6 +100,7 @@ def status(seen: Observation, planned: Plan, outcome: Outcome, slices: Sequence[
     new.conditions = conditions
     new.release, new.schema_revision = outcome.release, outcome.schema_revision
     new.tenants = seen.tenants
+    new.hibernation = "Forced" if outcome.hibernating else ""
     new.observed_generation = generation
     if workload is not None:
         new.endpoints = Endpoints(http=workload.http, grpc=workload.grpc)

@@ -240,6 +240,9 @@ class MemoryRuntime:
     async def observe(self, cell_id: str) -> WorkloadState | None:
         return self._state(cell_id) if cell_id in self.running else None
 
+    async def sleep(self, spec: WorkloadSpec) -> None:
+        await self.remove(spec.cell_id)
+
     async def remove(self, cell_id: str) -> None:
         self.step("workload.remove.before")
         self.running.pop(cell_id, None)

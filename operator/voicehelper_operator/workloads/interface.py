@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 MODULE = "voicehelper_cell"
 
 
 @dataclass(frozen=True, slots=True)
+class Size:
+    """How much a cell may use, in the units of Kubernetes."""
+
+    cpu: str = "1"
+    memory: str = "1Gi"
+    replicas: int = 1
+    priority_class: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class WorkloadSpec:
-    """A cell's process: which code, with which configuration."""
+    """A cell's services: which code, with which configuration, how large."""
 
     cell_id: str
     release: str
     config: Mapping[str, Any]
+    cell: str = ""
+    """Name of the Cell, for people."""
+    topology: str = "compact"
+    size: Size = field(default_factory=Size)
 
     @property
     def name(self) -> str:
@@ -56,14 +70,22 @@ class WorkloadRuntime(Protocol):
         """How it is; None where it does not run."""
         ...
 
-    async def list(self) -> dict[str, WorkloadState]:
-        """All of them, by name."""
+    def changes(self) -> AsyncIterator[str]:
+        """Names of workloads whose state changed, or that are not any more what ``ensure`` made of them; for ever."""
         ...
 
-    async def remove(self, cell_id: str) -> None:
-        """Stop it and remove what only it used; no error where there is none."""
+    async def sleep(self, spec: WorkloadSpec) -> None:
+        """Stop what runs and keep the rest; no error where there is none."""
+        ...
+
+    async def remove(self, cell_id: str) -> str | None:
+        """Stop it and remove what only it used: None when nothing is left, or what is in the way."""
         ...
 
     async def run_once(self, spec: WorkloadSpec, command: str) -> str:
         """Run a step of the release to its end; its output. Raises StepFailed."""
+        ...
+
+    async def close(self) -> None:
+        """Close its connections."""
         ...

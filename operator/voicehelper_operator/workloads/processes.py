@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,8 @@ from voicehelper_core.errors import Unavailable
 from voicehelper_operator.workloads.interface import MODULE, StepFailed, WorkloadSpec, WorkloadState, workload_name
 
 _STEP_SECONDS = 330
+_LOOK_SECONDS, _STARTING_SECONDS = 1.0, 0.25
+"""How often processes are looked at, and while one of them is not ready."""
 
 
 class ProcessRuntime:
@@ -41,12 +46,26 @@ class ProcessRuntime:
         answer = await self._call("GET", f"/workloads/{workload_name(cell_id)}")
         return None if answer.status_code == 404 else _state(answer.json())
 
-    async def list(self) -> dict[str, WorkloadState]:
-        answer = await self._call("GET", "/workloads")
-        return {raw["name"]: _state(raw) for raw in answer.json()}
+    async def changes(self) -> AsyncIterator[str]:
+        """A process that ended or became ready is news at once, not at the next resync."""
+        known: dict[str, tuple[bool, int]] | None = None
+        while True:
+            with contextlib.suppress(Unavailable):
+                answer = await self._call("GET", "/workloads")
+                states = {raw["name"]: (raw["state"] == "ready", raw["restarts"]) for raw in answer.json()}
+                if known is not None:
+                    for name in {name for name, _ in states.items() ^ known.items()}:
+                        yield name
+                known = states
+            starting = any(not ready for ready, _ in (known or {}).values())
+            await asyncio.sleep(_STARTING_SECONDS if starting else _LOOK_SECONDS)
 
-    async def remove(self, cell_id: str) -> None:
+    async def sleep(self, spec: WorkloadSpec) -> None:
+        await self.remove(spec.cell_id)
+
+    async def remove(self, cell_id: str) -> str | None:
         await self._call("DELETE", f"/workloads/{workload_name(cell_id)}")
+        return None
 
     async def run_once(self, spec: WorkloadSpec, command: str) -> str:
         body = {**_body(spec), "command": command}

@@ -1,0 +1,93 @@
+"""Who may speak to whom: nobody, except for what is said here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from voicehelper_operator.workloads.interface import WorkloadSpec
+from voicehelper_operator.workloads.kubernetes import naming
+from voicehelper_operator.workloads.kubernetes.components import GRPC, HTTP, Component, components
+from voicehelper_operator.workloads.kubernetes.manifests.types import Manifest, manifest
+from voicehelper_operator.workloads.kubernetes.settings import KubernetesSettings, Peer
+
+Rule = dict[str, Any]
+_PLATFORM = {"identity": (HTTP, GRPC), "inference": (GRPC,), "analytics": (GRPC,)}
+"""Parts of the platform that cells call, and their ports."""
+_TRACES = (4317, 4318)
+
+
+def render(spec: WorkloadSpec, settings: KubernetesSettings) -> list[Manifest]:
+    """One that denies, one a component that allows, one for steps."""
+    closed = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    return [
+        manifest("networking.k8s.io/v1", "NetworkPolicy", spec, "default-deny", spec=closed),
+        *(_component(spec, settings, component) for component in components(spec.topology)),
+        _step(spec, settings),
+    ]
+
+
+def _component(spec: WorkloadSpec, settings: KubernetesSettings, component: Component) -> Manifest:
+    ingress: list[Rule] = [{"from": [_pods(settings.monitoring_namespace)], "ports": _ports([HTTP])}]
+    if component.entered_by_router:
+        router = _pods(settings.namespace, {naming.COMPONENT: "router"})
+        ingress.append({"from": [router], "ports": _ports(component.entered_by_router)})
+    egress = [_dns(settings), {"to": [_pods(settings.monitoring_namespace)], "ports": _ports(_TRACES)}]
+    for need in component.needs:
+        egress += _outside(settings, need)
+    return manifest(
+        "networking.k8s.io/v1",
+        "NetworkPolicy",
+        spec,
+        component.name,
+        component.name,
+        spec={
+            "podSelector": {"matchLabels": naming.selector(spec.cell_id, component.name)},
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": ingress,
+            "egress": egress,
+        },
+    )
+
+
+def _step(spec: WorkloadSpec, settings: KubernetesSettings) -> Manifest:
+    """A migration speaks to Postgres only."""
+    return manifest(
+        "networking.k8s.io/v1",
+        "NetworkPolicy",
+        spec,
+        "step",
+        "step",
+        spec={
+            "podSelector": {"matchLabels": naming.selector(spec.cell_id, "step")},
+            "policyTypes": ["Ingress", "Egress"],
+            "egress": [_dns(settings), *_outside(settings, "postgres")],
+        },
+    )
+
+
+def _outside(settings: KubernetesSettings, need: str) -> list[Rule]:
+    if need in _PLATFORM:
+        pods = _pods(settings.namespace, {naming.COMPONENT: need})
+        return [{"to": [pods], "ports": _ports(_PLATFORM[need])}]
+    return [{"to": [_peer(peer)], "ports": _ports(peer.ports)} for peer in settings.stores.get(need, ())]
+
+
+def _dns(settings: KubernetesSettings) -> Rule:
+    ports = [{"protocol": protocol, "port": port} for port in settings.dns.ports for protocol in ("UDP", "TCP")]
+    return {"to": [_peer(settings.dns)], "ports": ports}
+
+
+def _peer(peer: Peer) -> Rule:
+    return {"ipBlock": {"cidr": peer.cidr}} if peer.cidr else _pods(peer.namespace, peer.labels)
+
+
+def _pods(namespace: str, labels: dict[str, str] | None = None) -> Rule:
+    found: Rule = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}
+    if labels:
+        found["podSelector"] = {"matchLabels": labels}
+    return found
+
+
+def _ports(numbers: Sequence[int]) -> list[Rule]:
+    return [{"protocol": "TCP", "port": number} for number in numbers]

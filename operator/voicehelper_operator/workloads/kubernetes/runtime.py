@@ -1,0 +1,148 @@
+"""``WorkloadRuntime`` on Kubernetes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from voicehelper_core import errors
+from voicehelper_core.kubernetes_api import Api
+from voicehelper_core.kubernetes_api import kinds as k
+from voicehelper_core.kubernetes_api.client import Object
+from voicehelper_core.kubernetes_api.kinds import kind_of
+
+from voicehelper_operator.workloads.interface import WorkloadSpec, WorkloadState, workload_name
+from voicehelper_operator.workloads.kubernetes import manifests, naming, states, steps
+from voicehelper_operator.workloads.kubernetes.components import GRPC, HTTP, components
+from voicehelper_operator.workloads.kubernetes.manifests import Manifest
+from voicehelper_operator.workloads.kubernetes.objects import Objects, stamped
+from voicehelper_operator.workloads.kubernetes.settings import KubernetesSettings
+
+_SYNC_SECONDS = 30
+
+
+class KubernetesRuntime:
+    """One cluster's cells. ``changes`` has to run: it feeds what all others read."""
+
+    def __init__(self, api: Api, settings: KubernetesSettings) -> None:
+        self._api, self._settings, self._objects = api, settings, Objects(api)
+        self._topologies: dict[str, str] = {}
+
+    async def close(self) -> None:
+        """The API is closed by whoever opened it."""
+
+    async def changes(self) -> AsyncIterator[str]:
+        told: dict[str, tuple[bool, int, str] | None] = {}
+        async for cell_id in self._objects.run():
+            state = self._state(cell_id)
+            shown = (state.ready, state.restarts, state.message) if state else None
+            if told.get(cell_id) != shown or not self._objects.as_wanted(cell_id):
+                told[cell_id] = shown
+                yield workload_name(cell_id)
+
+    async def ensure(self, spec: WorkloadSpec) -> WorkloadState:
+        await self._apply(spec, manifests.of_cell(spec, self._settings))
+        state = self._state(spec.cell_id)
+        if state is None:
+            raise errors.Unavailable("the cell's deployment went away while it was made")
+        return state
+
+    async def sleep(self, spec: WorkloadSpec) -> None:
+        await self._apply(spec, manifests.of_cell(spec, self._settings, asleep=True))
+
+    async def observe(self, cell_id: str) -> WorkloadState | None:
+        await self._until_synced()
+        return self._state(cell_id)
+
+    async def remove(self, cell_id: str) -> str | None:
+        self._objects.forget(cell_id)
+        name = naming.namespace(cell_id)
+        try:
+            found = await self._api.get(k.NAMESPACE, name)
+            if not found["metadata"].get("deletionTimestamp"):
+                await self._api.delete(k.NAMESPACE, name)
+        except errors.NotFound:
+            return None
+        return f"namespace {name} is going{_left(found)}"
+
+    async def run_once(self, spec: WorkloadSpec, command: str) -> str:
+        await self._apply(spec, manifests.of_space(spec, self._settings), prune=False)
+        return await steps.run(self._api, spec, self._settings, command)
+
+    async def _until_synced(self) -> None:
+        """Raises Unavailable where the cluster has not told yet what is there."""
+        try:
+            async with asyncio.timeout(_SYNC_SECONDS):
+                await self._objects.synced.wait()
+        except TimeoutError:
+            raise errors.Unavailable("the cluster has not told yet what is there") from None
+
+    async def _apply(self, spec: WorkloadSpec, wanted: list[Manifest], *, prune: bool = True) -> None:
+        """Write what is not as it should be. Raises Conflict at the end where others own a field."""
+        await self._until_synced()
+        wanted = [stamped(manifest) for manifest in wanted]
+        if prune:
+            self._objects.want(spec.cell_id, wanted)
+            self._topologies[spec.cell_id] = spec.topology
+        conflicts: list[errors.Conflict] = []
+        for manifest in wanted:
+            if self._objects.lacking(manifest) is None:
+                continue
+            try:
+                answer = await self._api.apply(manifest, manager=naming.MANAGER)
+            except errors.Conflict as conflict:
+                if "fields" not in conflict.extra:
+                    raise
+                conflicts.append(conflict)
+            else:
+                self._objects.put(kind_of(manifest), answer)
+        if prune:
+            for kind, item in self._objects.unwanted(spec.cell_id, wanted):
+                await self._api.delete(kind, item["metadata"]["name"], item["metadata"].get("namespace"))
+        if conflicts:
+            raise errors.Conflict("; ".join(conflict.detail for conflict in conflicts)[:1000], fields=[
+                field for conflict in conflicts for field in conflict.extra["fields"]
+            ])  # fmt: skip
+
+    def _state(self, cell_id: str) -> WorkloadState | None:
+        deployments, pods = self._objects.of(cell_id, k.DEPLOYMENT), self._objects.of(cell_id, k.POD)
+        if not deployments or all(item["spec"].get("replicas") == 0 for item in deployments):
+            return None
+        ready = all(states.available(item) for item in deployments)
+        message = "" if all(states.settled(item) for item in deployments) else states.trouble(deployments, pods)
+        entry = next(
+            (part.name for part in components(self._topologies.get(cell_id, "compact")) if part.entered_by_router), ""
+        )
+        address = next(
+            (
+                item["spec"]["clusterIP"]
+                for item in self._objects.of(cell_id, k.SERVICE)
+                if item["metadata"]["name"] == entry
+            ),
+            "",
+        )
+        return WorkloadState(
+            ready=ready and bool(address),
+            state="ready" if ready else "starting",
+            restarts=states.restarts(pods),
+            message=message,
+            release=_release(deployments[0]),
+            http=f"{address}:{HTTP}",
+            grpc=f"{address}:{GRPC}",
+        )
+
+
+def _release(deployment: Object) -> str:
+    image: str = deployment["spec"]["template"]["spec"]["containers"][0]["image"]
+    return image.rpartition("@")[2] if "@" in image else image.rpartition(":")[2]
+
+
+def _left(namespace: Object) -> str:
+    """What the namespace's controller says of what is left."""
+    for condition in (namespace.get("status") or {}).get("conditions") or ():
+        if (
+            condition["type"] in ("NamespaceContentRemaining", "NamespaceFinalizersRemaining")
+            and condition["status"] == "True"
+        ):
+            return f": {condition.get('message', '')}"[:400]
+    return ""
