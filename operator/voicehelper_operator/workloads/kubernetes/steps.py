@@ -90,7 +90,8 @@ async def _result(api: Api, namespace: str, command: str) -> str:
             message = str(ended.get("message") or "").strip()
             if ended["exitCode"] == 0:
                 return message
-            raise StepFailed(f"'{command}' ended with {ended['exitCode']}: {message[-1500:] or ended.get('reason')}")
+            said = message.splitlines()[-1][-500:] if message else ended.get("reason")
+            raise StepFailed(f"'{command}' ended with {ended['exitCode']}: {said}")
         failed = await _failed(api, namespace, command)
         problem = failed or next((found for item in pods if (found := pod_trouble(item))), "")
         stuck = (stuck or time.monotonic()) if problem else None
