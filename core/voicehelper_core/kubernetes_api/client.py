@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,8 @@ _PAGE = 500
 """Objects in one answer of a list, as client-go asks for them."""
 _TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
 _WATCH_SECONDS = 240
+_TLS_GOODBYE_SECONDS = 0.1
+"""aiohttp does not wait until the transports of TLS are closed."""
 _APPLY, _MERGE = "application/apply-patch+yaml", "application/merge-patch+json"
 
 
@@ -52,6 +55,7 @@ class Api:
     async def close(self) -> None:
         """Close the connections."""
         await self._transport.close()  # type: ignore[no-untyped-call]
+        await asyncio.sleep(_TLS_GOODBYE_SECONDS)
 
     async def get(self, kind: Kind, name: str, namespace: str | None = None) -> Object:
         """One object."""

@@ -1,0 +1,129 @@
+"""Whole renders of a cell, and what must hold of every one.
+
+``UPDATE_GOLDEN=1 pytest`` writes the expected files anew; read the difference before you commit it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voicehelper_operator.workloads.interface import Size, WorkloadSpec
+from voicehelper_operator.workloads.kubernetes.conform import lacking
+from voicehelper_operator.workloads.kubernetes.manifests import of_cell, of_space, quantities
+from voicehelper_operator.workloads.kubernetes.manifests.bounds import resources
+from voicehelper_operator.workloads.kubernetes.settings import KubernetesSettings, Peer
+
+GOLDEN = Path(__file__).parent / "golden"
+CELL = "cabcdefghij1"
+SETTINGS = KubernetesSettings(
+    image_repository="registry.example/voicehelper",
+    stores={
+        "postgres": [Peer(cidr="192.0.2.10/32", ports=[5432])],
+        "kafka": [Peer(namespace="kafka", labels={"app": "kafka"}, ports=[9092])],
+        "milvus": [Peer(namespace="milvus", ports=[19530])],
+    },
+)
+SPECS = {
+    "shared": WorkloadSpec(
+        CELL, "r1", {"cell_id": CELL, "postgres_dsn": "postgresql://c:secret@192.0.2.10/v"}, cell="shared-1"
+    ),
+    "dedicated": WorkloadSpec(
+        CELL,
+        "sha256:" + "a" * 64,
+        {"cell_id": CELL, "postgres_dsn": "postgresql://c:secret@192.0.2.10/v"},
+        cell="globex",
+        size=Size("4", "4Gi", 3, "voicehelper-dedicated"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SPECS)
+def test_golden(case):
+    shown = yaml.safe_dump_all(of_cell(SPECS[case], SETTINGS), sort_keys=False)
+    expected = GOLDEN / f"{case}.yaml"
+    if os.environ.get("UPDATE_GOLDEN"):
+        expected.write_text(shown)
+    assert shown == expected.read_text()
+
+
+def test_the_walls_come_before_anything_that_runs():
+    kinds = [manifest["kind"] for manifest in of_cell(SPECS["shared"], SETTINGS)]
+    assert kinds[0] == "Namespace"
+    assert kinds.index("Deployment") > max(index for index, kind in enumerate(kinds) if kind == "NetworkPolicy")
+    assert {"Deployment", "Secret"}.isdisjoint(manifest["kind"] for manifest in of_space(SPECS["shared"], SETTINGS))
+
+
+def test_credentials_are_in_the_secret_only():
+    manifests = of_cell(SPECS["shared"], SETTINGS)
+    (secret,) = [manifest for manifest in manifests if manifest["kind"] == "Secret"]
+    config = json.loads(base64.b64decode(secret["data"]["config.json"]))
+    assert "secret" in config["postgres_dsn"]
+    rest = [manifest for manifest in manifests if manifest["kind"] != "Secret"]
+    assert "c:secret@" not in json.dumps(rest)
+
+
+def test_new_credentials_replace_the_pods():
+    def annotation(password):
+        spec = WorkloadSpec(CELL, "r1", {"postgres_dsn": password})
+        (deployment,) = [item for item in of_cell(spec, SETTINGS) if item["kind"] == "Deployment"]
+        return deployment["spec"]["template"]["metadata"]["annotations"]
+
+    assert annotation("one") == annotation("one")
+    assert annotation("one") != annotation("two")
+
+
+def test_asleep_nothing_runs_and_the_rest_is_the_same():
+    awake, asleep = (of_cell(SPECS["dedicated"], SETTINGS, asleep=state) for state in (False, True))
+    (different,) = [(one, other) for one, other in zip(awake, asleep, strict=True) if one != other]
+    assert different[1]["kind"] == "Deployment"
+    assert different[1]["spec"]["replicas"] == 0
+    assert different[0]["spec"] | {"replicas": 0} == different[1]["spec"]
+
+
+@given(st.integers(1, 64_000), st.integers(1, 512 * 1024))
+def test_quantities_survive(milli, mebi):
+    assert quantities.milli_cpu(quantities.cpu(milli)) == milli
+    assert quantities.mebibytes(quantities.memory(mebi)) == mebi
+
+
+@pytest.mark.parametrize(("given_", "written"), [("0.5", "500m"), ("1000m", "1"), ("2", "2"), ("1.25", "1250m")])
+def test_cpu_is_written_as_the_api_server_does(given_, written):
+    assert resources(Size(cpu=given_))["limits"]["cpu"] == written
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abcd"), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(JSON)
+def test_what_is_there_as_wanted_lacks_nothing(wanted):
+    assert lacking(wanted, json.loads(json.dumps(wanted))) is None
+
+
+@given(st.dictionaries(st.sampled_from("abcd"), JSON, min_size=1, max_size=3), st.data())
+def test_a_changed_field_is_found_and_an_added_one_is_not(wanted, data):
+    found = json.loads(json.dumps(wanted))
+    found["added by others"] = 1
+    assert lacking(wanted, found) is None
+    key = data.draw(st.sampled_from(sorted(wanted)))
+    found[key] = "changed" if wanted[key] != "changed" else "otherwise"
+    if wanted[key] not in ([], {}):
+        assert lacking(wanted, found) is not None
+
+
+def test_containers_that_others_add_are_theirs():
+    wanted = {"containers": [{"name": "cell", "image": "a"}]}
+    found = {"containers": [{"name": "sidecar"}, {"name": "cell", "image": "a", "imagePullPolicy": "Always"}]}
+    assert lacking(wanted, found) is None
+    assert lacking({"containers": [{"name": "cell", "image": "b"}]}, found) == ".containers[cell].image"

@@ -1,0 +1,225 @@
+"""The runtime against a real API server: no node, so pods stay pending, and what they would say is written by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+from voicehelper_core import errors, kubernetes_api, names
+from voicehelper_core.kubernetes_api import kinds as k
+
+from voicehelper_operator.workloads.interface import Size, WorkloadSpec, workload_name
+from voicehelper_operator.workloads.kubernetes import naming
+from voicehelper_operator.workloads.kubernetes.runtime import KubernetesRuntime
+from voicehelper_operator.workloads.kubernetes.settings import KubernetesSettings
+
+pytestmark = pytest.mark.integration
+SETTINGS = KubernetesSettings(image_repository="registry.example/voicehelper")
+
+
+class Running:
+    """A runtime whose changes are collected."""
+
+    def __init__(self, api):
+        self.runtime, self.changed = KubernetesRuntime(api, SETTINGS), []
+        self.task = asyncio.create_task(self._collect())
+
+    async def _collect(self):
+        async for name in self.runtime.changes():
+            self.changed.append(name)
+
+    async def end(self):
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+
+@pytest.fixture
+async def api(api_server):
+    api = await kubernetes_api.connect(api_server.kubeconfig)
+    yield api
+    await api.close()
+
+
+@pytest.fixture
+async def running(api):
+    running = Running(api)
+    yield running
+    await running.end()
+
+
+@pytest.fixture
+async def spec(api):
+    cell_id = names.new_id()
+    yield WorkloadSpec(cell_id, "r1", {"cell_id": cell_id, "password": "one"}, cell="shared-1")
+    with contextlib.suppress(errors.NotFound):
+        await api.delete(k.NAMESPACE, naming.namespace(cell_id))
+
+
+async def until(condition, seconds=15):
+    async with asyncio.timeout(seconds):
+        while not (found := await condition()):
+            await asyncio.sleep(0.05)
+    return found
+
+
+async def versions(api, spec):
+    namespace = naming.namespace(spec.cell_id)
+    found = {}
+    for kind in (k.SERVICE_ACCOUNT, k.RESOURCE_QUOTA, k.NETWORK_POLICY, k.SERVICE, k.POD_DISRUPTION_BUDGET, k.SECRET):
+        for item in (await api.list(kind, namespace))[0]:
+            if kind is not k.RESOURCE_QUOTA:  # its controller counts
+                found[kind.name, item["metadata"]["name"]] = item["metadata"]["resourceVersion"]
+    return found
+
+
+async def pretend_ready(api, spec, replicas=1):
+    """What kubelet and the deployment's controller would write."""
+    namespace = naming.namespace(spec.cell_id)
+    found = await api.get(k.DEPLOYMENT, "cell", namespace)
+    status = {
+        "observedGeneration": found["metadata"]["generation"], "replicas": replicas, "updatedReplicas": replicas,
+        "readyReplicas": replicas, "availableReplicas": replicas,
+    }  # fmt: skip
+    body = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "cell", "namespace": namespace}}
+    await api.apply({**body, "status": status}, manager="kubelet", force=True, subresource="status")
+
+
+async def test_made_once_and_written_no_more(api, running, spec):
+    state = await running.runtime.ensure(spec)
+    assert not state.ready
+    assert state.http.endswith(":8080")
+    assert (await api.get(k.NAMESPACE, naming.namespace(spec.cell_id)))["metadata"]["labels"][
+        "pod-security.kubernetes.io/enforce"
+    ] == "restricted"
+    before = await versions(api, spec)
+    again = Running(api)  # an operator that has just started
+    await again.runtime.ensure(spec)
+    await running.runtime.ensure(spec)
+    await again.end()
+    assert await versions(api, spec) == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "change"),
+    [
+        (k.SERVICE, "cell", {"spec": {"selector": {"voicehelper.io/cell": "stranger"}}}),
+        (k.NETWORK_POLICY, "default-deny", {"spec": {"podSelector": {"matchLabels": {"nobody": "here"}}}}),
+        (k.SECRET, naming.CREDENTIALS, {"data": {"config.json": "e30="}}),
+        (k.RESOURCE_QUOTA, "voicehelper-cell", {"spec": {"hard": {"pods": "1000"}}}),
+        (k.NETWORK_POLICY, "cell", None),
+        (k.SERVICE, "cell", None),
+        (k.SECRET, naming.CREDENTIALS, None),
+        (k.DEPLOYMENT, "cell", None),
+        (k.POD_DISRUPTION_BUDGET, "cell", None),
+        (k.SERVICE_ACCOUNT, naming.ACCOUNT, None),
+        (k.LIMIT_RANGE, "voicehelper-cell", None),
+    ],
+    ids=lambda value: getattr(value, "name", None) or ("deleted" if value is None else None),
+)
+async def test_drift_is_news_and_is_repaired(api, running, spec, kind, name, change):
+    await running.runtime.ensure(spec)
+    await asyncio.sleep(0.5)
+    running.changed.clear()
+    namespace = naming.namespace(spec.cell_id)
+    if change is None:
+        await api.delete(kind, name, namespace)
+    else:
+        await api.merge(kind, name, change, namespace=namespace, manager=naming.MANAGER)
+    await until(lambda: _is(workload_name(spec.cell_id) in running.changed))
+
+    async def repaired():
+        with contextlib.suppress(errors.Unavailable, errors.Conflict):
+            await running.runtime.ensure(spec)
+        with contextlib.suppress(errors.NotFound):
+            found = await api.get(kind, name, namespace)
+            return change is None or not _holds(change, found)
+
+    await until(repaired)
+
+
+async def _is(value):
+    return value
+
+
+def _holds(change, found):
+    return all(_holds(value, found.get(key, {})) if isinstance(value, dict) else found.get(key) == value
+               for key, value in change.items())  # fmt: skip
+
+
+async def test_a_field_that_others_own_is_reported_and_left(api, api_server, running, spec):
+    await running.runtime.ensure(spec)
+    await api.merge(
+        k.DEPLOYMENT, "cell", {"spec": {"replicas": 5}}, namespace=naming.namespace(spec.cell_id), manager="people"
+    )
+    await until(lambda: _is(workload_name(spec.cell_id) in running.changed))
+    with pytest.raises(errors.Conflict, match="people") as conflict:
+        await running.runtime.ensure(spec)
+    assert conflict.value.extra["fields"] == [".spec.replicas"]
+
+
+async def test_state_follows_what_the_cluster_says(api, running, spec):
+    await running.runtime.ensure(spec)
+    await pretend_ready(api, spec)
+
+    async def ready():
+        state = await running.runtime.observe(spec.cell_id)
+        return state is not None and state.ready
+
+    await until(ready)
+    assert workload_name(spec.cell_id) in running.changed
+    await running.runtime.sleep(spec)
+    assert await running.runtime.observe(spec.cell_id) is None
+    found = await api.get(k.DEPLOYMENT, "cell", naming.namespace(spec.cell_id))
+    assert found["spec"]["replicas"] == 0
+    assert (await running.runtime.ensure(spec)).release == "r1"
+
+
+async def test_what_is_not_wanted_any_more_goes(api, running, spec):
+    await running.runtime.ensure(spec)
+    stray = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": "of-an-older-operator",
+            "namespace": naming.namespace(spec.cell_id),
+            "labels": naming.labels(spec.cell_id, spec.cell),
+        },
+        "spec": {"ports": [{"port": 1}]},
+    }
+    await api.apply(stray, manager=naming.MANAGER)
+
+    async def gone():
+        await running.runtime.ensure(spec)
+        items, _ = await api.list(k.SERVICE, naming.namespace(spec.cell_id))
+        return [item["metadata"]["name"] for item in items] == ["cell"]
+
+    await until(gone)
+
+
+async def test_removal_names_what_is_in_the_way(api, running, spec):
+    await running.runtime.ensure(spec)
+    namespace = naming.namespace(spec.cell_id)
+    await api.merge(k.SERVICE, "cell", {"metadata": {"finalizers": ["x.io/stuck"]}}, namespace=namespace, manager="x")
+
+    async def named():
+        told = await running.runtime.remove(spec.cell_id)
+        return told and "x.io/stuck" in told
+
+    await until(named)
+    await api.merge(k.SERVICE, "cell", {"metadata": {"finalizers": None}}, namespace=namespace, manager="x")
+
+    async def gone():
+        return await running.runtime.remove(spec.cell_id) is None
+
+    await until(gone)
+    assert await running.runtime.remove(spec.cell_id) is None
+
+
+async def test_a_larger_size_is_taken_over(api, running, spec):
+    await running.runtime.ensure(spec)
+    larger = WorkloadSpec(spec.cell_id, spec.release, spec.config, cell=spec.cell, size=Size("2", "2Gi", 3))
+    await running.runtime.ensure(larger)
+    found = await api.get(k.DEPLOYMENT, "cell", naming.namespace(spec.cell_id))
+    assert found["spec"]["replicas"] == 3
+    assert found["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"] == {"cpu": "2", "memory": "2Gi"}
