@@ -1,13 +1,21 @@
-"""Fixtures that every room's tests share: a whole embedded platform, and a Kubernetes API server, each started once."""
+"""Fixtures that every room's tests share, each started once: a whole platform, an API server, an S3 server."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 
 import pytest
+from voicehelper_core.embedded_secrets import FileSecretStore
 from voicehelper_e2e.cluster import alone
 from voicehelper_e2e.cluster.alone import ApiServer
+from voicehelper_e2e.s3_server import S3Server, s3_server
 from voicehelper_embedded.throwaway import Platform, throwaway
+from voicehelper_operator.cells.apply import objects_config
+from voicehelper_operator.settings import OperatorSettings
+from voicehelper_operator.slices.credentials import CellCredentials
+from voicehelper_operator.slices.interface import CellRef
+from voicehelper_operator.slices.s3 import S3ObjectsSlice
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +30,30 @@ def api_server() -> Iterator[ApiServer]:
     """A Kubernetes API server with the project's CRDs and the controllers, but no node."""
     with alone.api_server() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A real S3 server. Building it takes minutes, once: tests that use it have a timeout of their own."""
+    with s3_server(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture
+async def s3_cell(s3: S3Server, tmp_path: Path) -> AsyncIterator[Callable[[str], Awaitable[dict[str, str]]]]:
+    """Makes a cell's bucket as the operator does, and gives what the cell is told of it."""
+    settings = OperatorSettings(
+        objects_endpoint=s3.endpoint,
+        objects_region=s3.region,
+        objects_admin_access_key=s3.access_key,
+        objects_admin_secret_key=s3.secret_key,
+    )
+    credentials = CellCredentials(FileSecretStore(tmp_path))
+    objects = S3ObjectsSlice(settings, credentials)
+
+    async def make(cell_id: str) -> dict[str, str]:
+        await objects.ensure(CellRef(cell_id))
+        return await objects_config(settings, credentials, cell_id)
+
+    yield make
+    await objects.close()

@@ -74,7 +74,7 @@ STEPS = (
     Step("operator.publication", "control-plane", "cell", "the cell's tables in the publication", _STATUS),
     Step("operator.kafka", "control-plane", "cell", "topics, user and ACLs", _STATUS),
     Step("operator.milvus", "control-plane", "cell", "the collection", _STATUS),
-    Step("operator.objects", "control-plane", "cell", "the folder of objects", _STATUS),
+    Step("operator.objects", "control-plane", "cell", "the folder of objects, or bucket and account", _STATUS),
     Step("operator.migrate", "control-plane", "cell", "the migrations were run", _STATUS),
     Step("operator.workload", "control-plane", "cell", "the supervisor runs the cell", _STATUS),
     Step("operator.cell.status", "control-plane", "cell", "the cell's conditions", _ONE),

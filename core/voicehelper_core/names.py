@@ -98,6 +98,16 @@ def partition(tenant_id: str) -> str:
     return checked(tenant_id)
 
 
+def bucket(cell_id: str) -> str:
+    """S3 bucket of a cell; a server's buckets share one space of names with those of others."""
+    return f"voicehelper-{checked(cell_id)}"
+
+
+def objects_user(cell_id: str) -> str:
+    """Access key of a cell on an S3 server; reaches its bucket and nothing else."""
+    return checked(cell_id)
+
+
 def os_user(cell_id: str) -> str:
     """Operating-system user of a cell's processes, where root runs the platform."""
     return f"vh-{checked(cell_id)}"

@@ -25,6 +25,7 @@ from voicehelper_operator.slices.kafka import KafkaSlice
 from voicehelper_operator.slices.milvus import MilvusSlice
 from voicehelper_operator.slices.objects import ObjectsSlice
 from voicehelper_operator.slices.postgres import PostgresSlice
+from voicehelper_operator.slices.s3 import S3ObjectsSlice
 from voicehelper_operator.tenants.apply import TenantApplier
 from voicehelper_operator.tenants.reconciler import TenantReconciler
 from voicehelper_operator.tenants.sweep import Sweep
@@ -67,11 +68,12 @@ async def run(
     """Reconcile until ``stop`` is set; a step that runs then ends within seconds or is cut off, which is safe."""
     credentials = CellCredentials(secrets)
     postgres, milvus = PostgresSlice(settings, credentials), MilvusSlice(settings)
+    objects = S3ObjectsSlice(settings, credentials) if settings.objects_endpoint else ObjectsSlice(settings)
     slices: list[Slice] = [
         postgres,
         KafkaSlice(settings, credentials),
         milvus,
-        ObjectsSlice(settings),
+        objects,
     ]
     identity = GrpcIdentity(settings.identity_address, settings.provisioning_key)
     prober = RoutedProber(settings.router_url, identity)
@@ -97,7 +99,7 @@ async def run(
     for task in (*tasks, waiting):
         task.cancel()
     results = await asyncio.gather(*tasks, return_exceptions=True)
-    for closing in (prober.close(), identity.close(), runtime.close(), postgres.close(), milvus.close()):
+    for closing in (item.close() for item in (prober, identity, runtime, postgres, milvus, objects)):
         with contextlib.suppress(Exception):
             await closing
     failed = [result for result in results if isinstance(result, Exception)]

@@ -22,7 +22,7 @@ def build(settings: Any, database: Any, vectors: Any, inference: Any) -> Indexin
     from voicehelper_cell.knowledge.objects import Objects
 
     service = IndexingService(database, vectors, inference)
-    queue, objects = IndexingQueue(service), Objects(settings.objects_root, settings.cell_id)
+    queue, objects = IndexingQueue(service), Objects.of(settings)
     return IndexingServicer(
         service,
         queue=queue,

@@ -31,7 +31,7 @@ def build(
 
     service = KnowledgeService(
         database,
-        Objects(settings.objects_root, settings.cell_id),
+        Objects.of(settings),
         limits,
         max_bytes=settings.max_upload_bytes,
         idempotency_hours=settings.idempotency_hours,

@@ -27,7 +27,8 @@ class Party:
     cell_grpc: str
     router_url: str
     store_credentials: dict[str, str]
-    """The cell's real passwords from its secret: ``postgres_password``, ``migrator_password``, ``kafka_password``."""
+    """The cell's real passwords from its secret: ``postgres_password``, ``migrator_password``, ``kafka_password``,
+    ``objects_secret_key``."""
     access_token: str = ""
     refresh_token: str = ""
     _until: float = 0.0

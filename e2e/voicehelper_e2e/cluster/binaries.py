@@ -1,4 +1,4 @@
-"""Kubernetes, CoreDNS and pause, built from Go modules whose checksums are in the tree, and kept for the next time."""
+"""Kubernetes, CoreDNS, pause and an S3 server: built from Go modules with checksums in the tree, and kept."""
 
 from __future__ import annotations
 
@@ -42,13 +42,14 @@ def _kube_link() -> str:
 KUBE = Binary("kube", "kube", "./all", _kube_link())
 PAUSE = Binary("pause", "kube", "./pause")
 COREDNS = Binary("coredns", "coredns", ".")
+VERSITYGW = Binary("versitygw", "versitygw", "github.com/versity/versitygw/cmd/versitygw")
 
 
 def go() -> str:
     """The Go command. Raises Failure where there is none."""
     found = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
     if found is None:
-        raise Failure("building Kubernetes needs Go 1.26 or newer: install it, or put it on the PATH")
+        raise Failure("building it needs Go 1.26 or newer: install it, or put it on the PATH")
     return found
 
 

@@ -182,7 +182,7 @@ class CellApplier:
             "kafka_user": names.kafka_user(cell_id),
             "kafka_password": (await self.credentials.of(cell_id))["kafka_password"],
             "milvus_uri": settings.milvus_uri,
-            "objects_root": settings.objects_root,
+            **await objects_config(settings, self.credentials, cell_id),
             "inference_address": settings.inference_address,
             "identity_address": settings.identity_address,
             "analytics_address": settings.analytics_address,
@@ -196,6 +196,18 @@ class CellApplier:
         password = secret["migrator_password" if migrator else "postgres_password"]
         place = f"{self.settings.postgres_host}:{self.settings.postgres_port}/{self.settings.postgres_database}"
         return f"postgresql://{role}:{password}@{place}"
+
+
+async def objects_config(settings: OperatorSettings, credentials: CellCredentials, cell_id: str) -> dict[str, str]:
+    """What a cell is told of its objects. A change of it starts the cell again."""
+    if not settings.objects_endpoint:
+        return {"objects_root": settings.objects_root}
+    return {
+        "objects_endpoint": settings.objects_endpoint,
+        "objects_region": settings.objects_region,
+        "objects_access_key": names.objects_user(cell_id),
+        "objects_secret_key": (await credentials.of(cell_id))["objects_secret_key"],
+    }
 
 
 async def _slice(item: Slice, ref: CellRef) -> tuple[list[str], str | None]:

@@ -8,7 +8,7 @@ import secrets
 from voicehelper_core import faults, names
 from voicehelper_core.ports import SecretStore
 
-PASSWORDS = ("postgres_password", "migrator_password", "kafka_password")
+PASSWORDS = ("postgres_password", "migrator_password", "kafka_password", "objects_secret_key")
 
 
 class CellCredentials:

@@ -1,16 +1,25 @@
-"""Objects: a folder per cell, a folder per tenant in it."""
+"""Objects on one machine: a folder per cell, a folder per tenant in it."""
 
 from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from voicehelper_core import faults, names
 
 from voicehelper_operator.settings import OperatorSettings
 from voicehelper_operator.slices.interface import CellRef, TenantRef
+
+
+@asynccontextmanager
+async def making() -> AsyncIterator[None]:
+    """Around the effect of ``ensure``, wherever the objects are."""
+    await faults.point("operator.objects.before")
+    yield
+    await faults.point("operator.objects.effect")
 
 
 class ObjectsSlice:
@@ -22,6 +31,9 @@ class ObjectsSlice:
     def __init__(self, settings: OperatorSettings) -> None:
         self._root = Path(settings.objects_root)
 
+    async def close(self) -> None:
+        """There is no connection."""
+
     def _folder(self, cell: CellRef) -> Path:
         return self._root / names.checked(cell.cell_id)
 
@@ -32,9 +44,8 @@ class ObjectsSlice:
     async def ensure(self, cell: CellRef) -> list[str]:
         missing = await self.observe(cell)
         if missing:
-            await faults.point("operator.objects.before")
-            await asyncio.to_thread(lambda: self._folder(cell).mkdir(mode=0o2770, parents=True, exist_ok=True))
-            await faults.point("operator.objects.effect")
+            async with making():
+                await asyncio.to_thread(lambda: self._folder(cell).mkdir(mode=0o2770, parents=True, exist_ok=True))
         return missing
 
     async def verify(self, cell: CellRef) -> str | None:
