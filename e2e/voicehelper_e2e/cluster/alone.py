@@ -38,14 +38,14 @@ class ApiServer:
         self._control_plane.stop()
 
     def start(self) -> None:
-        """The API server, and the controllers: owners take along what they own."""
+        """The API server, and those controllers that end things: nobody else writes what a test has written."""
         self._control_plane.start_api(self._kube)
-        self._control_plane.start_controllers(self._kube)
+        self._control_plane.start_controllers(self._kube, "garbage-collector-controller,namespace-controller")
 
 
 @contextmanager
 def api_server() -> Iterator[ApiServer]:
-    """etcd, the API server and the controllers, with the project's CRDs; everything goes at the end.
+    """etcd, the API server and the controllers that end things, with the project's CRDs; everything goes at the end.
 
     Builds the programs where the cache has none, which takes minutes.
     """

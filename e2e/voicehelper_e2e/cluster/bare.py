@@ -53,6 +53,7 @@ class BareNode:
                 self.load(self._small(name, self._program(binary)))
         with stage("the node is ready"):
             self._control_plane.start_controllers(kube)
+            self._control_plane.start_scheduler(kube)
             self._node.start(kube)
             self._until("Ready", f"node/{NODE}")
         with stage("DNS answers"):

@@ -12,7 +12,7 @@ from voicehelper_core.kubernetes_api.client import Object
 from voicehelper_core.kubernetes_api.kinds import kind_of
 
 from voicehelper_operator.workloads.interface import WorkloadSpec, WorkloadState, workload_name
-from voicehelper_operator.workloads.kubernetes import manifests, naming, states, steps
+from voicehelper_operator.workloads.kubernetes import manifests, naming, ownership, states, steps
 from voicehelper_operator.workloads.kubernetes.components import GRPC, HTTP, components
 from voicehelper_operator.workloads.kubernetes.manifests import Manifest
 from voicehelper_operator.workloads.kubernetes.objects import Objects, stamped
@@ -89,13 +89,11 @@ class KubernetesRuntime:
             if self._objects.lacking(manifest) is None:
                 continue
             try:
-                answer = await self._api.apply(manifest, manager=naming.MANAGER)
+                self._objects.put(kind_of(manifest), await ownership.applied(self._api, manifest))
             except errors.Conflict as conflict:
                 if "fields" not in conflict.extra:
                     raise
                 conflicts.append(conflict)
-            else:
-                self._objects.put(kind_of(manifest), answer)
         if prune:
             for kind, item in self._objects.unwanted(spec.cell_id, wanted):
                 await self._api.delete(kind, item["metadata"]["name"], item["metadata"].get("namespace"))

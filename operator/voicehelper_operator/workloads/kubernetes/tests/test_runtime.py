@@ -125,7 +125,7 @@ async def test_drift_is_news_and_is_repaired(api, running, spec, kind, name, cha
     if change is None:
         await api.delete(kind, name, namespace)
     else:
-        await api.merge(kind, name, change, namespace=namespace, manager=naming.MANAGER)
+        await api.merge(kind, name, change, namespace=namespace, manager="kubectl-edit")
     await until(lambda: _is(workload_name(spec.cell_id) in running.changed))
 
     async def repaired():
@@ -147,15 +147,22 @@ def _holds(change, found):
                for key, value in change.items())  # fmt: skip
 
 
-async def test_a_field_that_others_own_is_reported_and_left(api, api_server, running, spec):
+async def test_a_field_that_others_apply_is_reported_and_left(api, running, spec):
     await running.runtime.ensure(spec)
-    await api.merge(
-        k.DEPLOYMENT, "cell", {"spec": {"replicas": 5}}, namespace=naming.namespace(spec.cell_id), manager="people"
-    )
+    theirs = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "cell", "namespace": naming.namespace(spec.cell_id)},
+        "spec": {"replicas": 5},
+    }
+    running.changed.clear()
+    await api.apply(theirs, manager="people", force=True)
     await until(lambda: _is(workload_name(spec.cell_id) in running.changed))
-    with pytest.raises(errors.Conflict, match="people") as conflict:
-        await running.runtime.ensure(spec)
-    assert conflict.value.extra["fields"] == [".spec.replicas"]
+    for _ in range(2):
+        with pytest.raises(errors.Conflict, match="people") as conflict:
+            await running.runtime.ensure(spec)
+        assert conflict.value.extra["fields"] == [".spec.replicas"]
+    assert (await api.get(k.DEPLOYMENT, "cell", naming.namespace(spec.cell_id)))["spec"]["replicas"] == 5
 
 
 async def test_state_follows_what_the_cluster_says(api, running, spec):
@@ -206,13 +213,13 @@ async def test_removal_names_what_is_in_the_way(api, running, spec):
         told = await running.runtime.remove(spec.cell_id)
         return told and "x.io/stuck" in told
 
-    await until(named)
+    await until(named, 60)  # the controller of namespaces waits for pods first
     await api.merge(k.SERVICE, "cell", {"metadata": {"finalizers": None}}, namespace=namespace, manager="x")
 
     async def gone():
         return await running.runtime.remove(spec.cell_id) is None
 
-    await until(gone)
+    await until(gone, 60)
     assert await running.runtime.remove(spec.cell_id) is None
 
 
