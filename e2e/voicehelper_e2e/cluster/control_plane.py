@@ -111,7 +111,8 @@ class ControlPlane:
             authorization_kubeconfig=config, service_account_private_key_file=self._pki("accounts.key"),
             root_ca_file=self._pki("ca.crt"), use_service_account_credentials="true", leader_elect="false",
             cluster_signing_cert_file=self._pki("ca.crt"), cluster_signing_key_file=self._pki("ca.key"),
-            controllers=only, kube_api_qps=200, kube_api_burst=400, secure_port=0, service_cluster_ip_range=SERVICE_CIDR, cluster_cidr=POD_CIDR,
+            controllers=only, kube_api_qps=200, kube_api_burst=400, secure_port=0,
+            service_cluster_ip_range=SERVICE_CIDR, cluster_cidr=POD_CIDR,
         )  # fmt: skip
 
     def start_scheduler(self, kube: Path) -> None:

@@ -19,6 +19,7 @@ from voicehelper_operator.workloads.kubernetes.objects import Objects, stamped
 from voicehelper_operator.workloads.kubernetes.settings import KubernetesSettings
 
 _SYNC_SECONDS = 30
+_REMAINING = ("NamespaceContentRemaining", "NamespaceFinalizersRemaining")
 
 
 class KubernetesRuntime:
@@ -137,10 +138,9 @@ def _release(deployment: Object) -> str:
 
 def _left(namespace: Object) -> str:
     """What the namespace's controller says of what is left."""
-    for condition in (namespace.get("status") or {}).get("conditions") or ():
-        if (
-            condition["type"] in ("NamespaceContentRemaining", "NamespaceFinalizersRemaining")
-            and condition["status"] == "True"
-        ):
-            return f": {condition.get('message', '')}"[:400]
-    return ""
+    left = [
+        str(condition.get("message", ""))
+        for condition in (namespace.get("status") or {}).get("conditions") or ()
+        if condition["type"] in _REMAINING and condition["status"] == "True"
+    ]
+    return f": {'; '.join(left)}"[:500] if left else ""
