@@ -88,8 +88,9 @@ proto: env ## Generate the gRPC code from proto/
 	@$(BIN)/python -m voicehelper_core.protogen
 
 .PHONY: crds-yaml
-crds-yaml: env ## Generate the CRD YAML from the models
+crds-yaml: env ## Generate the CRD YAML from the models, and what the charts take over
 	@$(BIN)/python -m voicehelper_crds.generate
+	@cp examples/plans.yaml charts/voicehelper/files/plans.yaml
 
 .PHONY: config-docs
 config-docs: env ## Generate docs/configuration.md from the settings
