@@ -68,6 +68,10 @@ cluster-image: env ## Build the project's image and load it into the cluster
 cluster-down: ## Stop the node of our own and remove all it had; built programs stay in the cache
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m voicehelper_e2e.cluster down; else echo "nothing to stop: there is no .venv"; fi
 
+.PHONY: charts
+charts: env ## Lint and render the Helm charts, and hold them against the API server's schemas
+	@$(BIN)/python -m voicehelper_e2e.charts
+
 .PHONY: lint
 lint: env ## Check format, lint, types and the direction of imports
 	@$(BIN)/ruff format --check .
