@@ -68,6 +68,10 @@ cluster-image: env ## Build the project's image and load it into the cluster
 cluster-down: ## Stop the node of our own and remove all it had; built programs stay in the cache
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m voicehelper_e2e.cluster down; else echo "nothing to stop: there is no .venv"; fi
 
+.PHONY: charts
+charts: env ## Lint and render the Helm charts, and hold them against the API server's schemas
+	@$(BIN)/python -m voicehelper_e2e.charts
+
 .PHONY: lint
 lint: env ## Check format, lint, types and the direction of imports
 	@$(BIN)/ruff format --check .
@@ -88,8 +92,9 @@ proto: env ## Generate the gRPC code from proto/
 	@$(BIN)/python -m voicehelper_core.protogen
 
 .PHONY: crds-yaml
-crds-yaml: env ## Generate the CRD YAML from the models
+crds-yaml: env ## Generate the CRD YAML from the models, and what the charts take over
 	@$(BIN)/python -m voicehelper_crds.generate
+	@cp examples/plans.yaml charts/voicehelper/files/plans.yaml
 
 .PHONY: config-docs
 config-docs: env ## Generate docs/configuration.md from the settings

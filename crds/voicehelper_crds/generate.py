@@ -1,4 +1,7 @@
-"""CRD YAML from the models: ``python -m voicehelper_crds.generate [FOLDER]``. A test fails when it is stale."""
+"""CRD YAML from the models: ``python -m voicehelper_crds.generate [FOLDER]``. Tests fail when it is stale.
+
+Without a folder it is written twice: as it is, and as templates of the chart that installs it.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,9 @@ from voicehelper_crds.models import Resource
 from voicehelper_crds.validation import immutable_reason
 
 TARGET = Path(__file__).resolve().parents[1] / "generated"
+CHART = Path(__file__).resolve().parents[2] / "charts" / "voicehelper-crds" / "templates"
+_KEEP = {"helm.sh/resource-policy": "keep", "argocd.argoproj.io/sync-options": "Prune=false,Delete=false"}
+"""Neither uninstalling the chart nor pruning may delete a CRD: every tenant would go with it."""
 HEADER = "# Generated from voicehelper_crds.models by `make crds-yaml`; do not edit.\n"
 
 _KEYS = {"conditions": "type", "slices": "store", "workloads": "name"}
@@ -192,14 +198,30 @@ def _one_line(text: str | None) -> str:
 
 def generate(target: Path = TARGET) -> list[Path]:
     """Write one file a kind."""
+    return _write({kind.plural: crd(kind) for kind in KINDS.values()}, target)
+
+
+def generate_chart(target: Path = CHART) -> list[Path]:
+    """Write one template a kind: the same, kept whatever becomes of the chart's release."""
+    found = {kind.plural: crd(kind) for kind in KINDS.values()}
+    for document in found.values():
+        document["metadata"]["annotations"] = dict(_KEEP)
+    return _write(found, target)
+
+
+def _write(documents: dict[str, dict[str, Any]], target: Path) -> list[Path]:
     target.mkdir(parents=True, exist_ok=True)
     written = []
-    for kind in KINDS.values():
-        path = target / f"{kind.plural}.yaml"
-        path.write_text(HEADER + yaml.safe_dump(crd(kind), sort_keys=False, width=120, allow_unicode=True))
+    for name, document in documents.items():
+        path = target / f"{name}.yaml"
+        path.write_text(HEADER + yaml.safe_dump(document, sort_keys=False, width=120, allow_unicode=True))
         written.append(path)
     return written
 
 
 if __name__ == "__main__":
-    generate(Path(sys.argv[1]) if len(sys.argv) > 1 else TARGET)
+    if len(sys.argv) > 1:
+        generate(Path(sys.argv[1]))
+    else:
+        generate()
+        generate_chart()

@@ -80,7 +80,8 @@ async def run(
     queues = WorkQueue(), WorkQueue()
     router = Router(*queues)
     cells = CellReconciler(CellApplier(settings, store, slices, credentials, runtime), events, router.repaired)
-    tenants = TenantReconciler(TenantApplier(store, secrets, slices, identity), events, prober, settings.router_url)
+    endpoint = settings.public_url or settings.router_url
+    tenants = TenantReconciler(TenantApplier(store, secrets, slices, identity), events, prober, endpoint)
     leading = asyncio.Event()
     workers = [
         Worker(cells, queues[0], settings.workers, leading),

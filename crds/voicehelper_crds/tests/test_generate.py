@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from voicehelper_crds import KINDS
-from voicehelper_crds.generate import TARGET, crd, generate
+from voicehelper_crds.generate import CHART, TARGET, crd, generate, generate_chart
 from voicehelper_crds.meta import Model
 
 ALLOWED = {
@@ -36,6 +36,17 @@ def test_the_files_are_what_the_models_give(tmp_path):
     fresh = {path.name: path.read_text() for path in generate(tmp_path)}
     committed = {path.name: path.read_text() for path in TARGET.glob("*.yaml")}
     assert committed == fresh, "run 'make crds-yaml'"
+
+
+def test_the_chart_has_the_same_and_keeps_them(tmp_path):
+    fresh = {path.name: path.read_text() for path in generate_chart(tmp_path)}
+    committed = {path.name: path.read_text() for path in CHART.glob("*.yaml")}
+    assert committed == fresh, "run 'make crds-yaml'"
+    for text in committed.values():
+        assert "{{" not in text, "Helm would take it for a template"
+        document = yaml.safe_load(text)
+        assert document["metadata"].pop("annotations")["helm.sh/resource-policy"] == "keep"
+        assert document == yaml.safe_load((TARGET / f"{document['spec']['names']['plural']}.yaml").read_text())
 
 
 @kinds

@@ -1,4 +1,4 @@
-"""Kubernetes, CoreDNS, pause and an S3 server: built from Go modules with checksums in the tree, and kept."""
+"""Kubernetes, CoreDNS, Helm, an S3 server and the rest, built from Go modules with checksums in the tree, and kept."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from voicehelper_e2e.cluster.home import cache
 
 SOURCES = Path(__file__).resolve().parents[2] / "go"
 KUBERNETES = "1.35.4"
+HELM_VERSION = "4.1.4"
 _SAY_SECONDS = 60
 _VERSIONS = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
 
@@ -43,6 +44,10 @@ KUBE = Binary("kube", "kube", "./all", _kube_link())
 PAUSE = Binary("pause", "kube", "./pause")
 COREDNS = Binary("coredns", "coredns", ".")
 VERSITYGW = Binary("versitygw", "versitygw", "github.com/versity/versitygw/cmd/versitygw")
+HELM = Binary(
+    "helm", "helm", "helm.sh/helm/v4/cmd/helm", f"-s -w -X helm.sh/helm/v4/internal/version.version=v{HELM_VERSION}"
+)
+KUBECONFORM = Binary("kubeconform", "kubeconform", "github.com/yannh/kubeconform/cmd/kubeconform")
 
 
 def go() -> str:

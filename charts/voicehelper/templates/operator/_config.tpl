@@ -1,0 +1,37 @@
+{{/* ClusterOperatorSettings. */}}
+{{- define "voicehelper.operator.config" -}}
+{{- $stores := .Values.stores -}}
+{{- $peers := dict -}}
+{{- range $name, $store := $stores }}
+{{- $_ := set $peers $name $store.peers -}}
+{{- end }}
+{{- $secrets := list -}}
+{{- range .Values.image.pullSecrets }}
+{{- $secrets = append $secrets . -}}
+{{- end }}
+{{- $own := dict
+  "postgres_host" $stores.postgres.host
+  "postgres_port" (int $stores.postgres.port)
+  "postgres_database" $stores.postgres.database
+  "kafka_bootstrap" $stores.kafka.bootstrap
+  "milvus_uri" $stores.milvus.uri
+  "objects_root" $stores.objects.root
+  "identity_address" (printf "%s:9090" (include "voicehelper.host" (list . "identity")))
+  "inference_address" (printf "%s:9090" (include "voicehelper.host" (list . "inference")))
+  "analytics_address" (printf "%s:9090" (include "voicehelper.host" (list . "analytics")))
+  "router_url" (include "voicehelper.routerUrl" .)
+  "public_url" .Values.publicUrl
+  "jwks_url" (include "voicehelper.jwksUrl" .)
+  "release" (include "voicehelper.release" .)
+  "kubernetes" (dict
+    "namespace" .Release.Namespace
+    "monitoring_namespace" .Values.monitoring.namespace
+    "image_repository" .Values.image.repository
+    "image_pull_policy" .Values.image.pullPolicy
+    "image_pull_secrets" $secrets
+    "stores" $peers
+    "dns" .Values.dns
+  )
+-}}
+{{- include "voicehelper.json" (list . ($own | toYaml) .Values.operator.settings) -}}
+{{- end }}
