@@ -38,7 +38,7 @@ test: env ## Run the quick and the integration tests
 
 .PHONY: quick
 quick: env ## Run the quick tests only (about a minute)
-	@$(BIN)/python -m pytest -m "not integration" $(ARGS)
+	@$(BIN)/python -m pytest -m "not integration and not cluster" $(ARGS)
 
 .PHONY: bench
 bench: env ## Measure (BENCH="router cdc" for some, ARGS=--quick): JSON lines, and docs/benchmarks.md after a whole run
@@ -71,6 +71,10 @@ cluster-down: ## Stop the node of our own and remove all it had; built programs 
 .PHONY: charts
 charts: env ## Lint and render the Helm charts, and hold them against the API server's schemas
 	@$(BIN)/python -m voicehelper_e2e.charts
+
+.PHONY: e2e
+e2e: env ## Run the tests that need a Kubernetes, on the one that make cluster started (docs/cluster.md)
+	@$(BIN)/python -m pytest -m cluster $(ARGS)
 
 .PHONY: lint
 lint: env ## Check format, lint, types and the direction of imports

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
+import time
 from pathlib import Path
 
 from voicehelper_cli.failures import Failure
@@ -17,9 +19,11 @@ from voicehelper_e2e.cluster.control_plane import Address, ControlPlane
 from voicehelper_e2e.cluster.daemons import Daemons
 from voicehelper_e2e.cluster.home import API_PORT, NAMESPACE, NODE, NODE_ADDRESS, Home, cache
 from voicehelper_e2e.cluster.node import PAUSE_IMAGE, Node, needs
+from voicehelper_e2e.network_policies.nft import Nft
 
 _MANIFESTS = Path(__file__).parent / "manifests"
 _READY_SECONDS = 120
+_ENFORCER = "network-policies"
 _SMALL = {PAUSE_IMAGE: PAUSE, "localhost/voicehelper/coredns:1": COREDNS}
 """Images of one program."""
 
@@ -51,6 +55,8 @@ class BareNode:
             self._node.start_containerd()
             for name, binary in _SMALL.items():
                 self.load(self._small(name, self._program(binary)))
+        with stage("NetworkPolicies are enforced"):
+            self._enforce()
         with stage("the node is ready"):
             self._control_plane.start_controllers(kube)
             self._control_plane.start_scheduler(kube)
@@ -81,7 +87,23 @@ class BareNode:
 
     def kubectl(self, *arguments: str) -> str:
         """Output of kubectl as the administrator. Raises Failure."""
-        return run(str(self._program(KUBE)), "kubectl", f"--kubeconfig={self._home.kubeconfig}", *arguments)
+        return run(*self.kubectl_command(), *arguments)
+
+    def kubectl_command(self) -> list[str]:
+        """kubectl as the administrator."""
+        return [str(self._program(KUBE)), "kubectl", f"--kubeconfig={self._home.kubeconfig}"]
+
+    def _enforce(self) -> None:
+        """By the test tool, before any pod runs. Raises Failure where it does not come up."""
+        command = [sys.executable, "-m", "voicehelper_e2e.network_policies", "enforce"]
+        paths = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        self.daemons.start(_ENFORCER, [*command, f"--kubeconfig={self._home.kubeconfig}"], paths)
+        nft, end = Nft(NAMESPACE), time.monotonic() + _READY_SECONDS
+        while not nft.there():
+            self.daemons.expect(_ENFORCER)
+            if time.monotonic() > end:
+                raise Failure(f"no rules for NetworkPolicies:\n{self.daemons.tail(_ENFORCER)}")
+            time.sleep(0.1)
 
     def _program(self, binary: Binary) -> Path:
         """Looked for once: its sources are read for that."""

@@ -13,6 +13,8 @@ NAMESPACE = "vh-kube"
 HOST_ADDRESS, NODE_ADDRESS, LINK_PREFIX = "10.250.0.1", "10.250.0.2", 24
 """Ends of the link between the machine and the node."""
 POD_CIDR, SERVICE_CIDR = "10.244.0.0/24", "10.96.0.0/16"
+BRIDGE = "cni0"
+"""What pods are attached to; it has the first address of theirs."""
 API_SERVICE, DNS_SERVICE = "10.96.0.1", "10.96.0.10"
 API_PORT = 6443
 

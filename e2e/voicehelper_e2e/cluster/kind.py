@@ -52,6 +52,10 @@ class Kind:
         if not self._runs():
             raise Failure("no node runs: make cluster starts one")
 
+    def kubectl_command(self) -> list[str]:
+        """kubectl as the administrator."""
+        return ["kubectl", f"--kubeconfig={self._home.kubeconfig}"]
+
     def _runs(self) -> bool:
         return NAME in run("kind", "get", "clusters").split()
 

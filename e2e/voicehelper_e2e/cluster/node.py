@@ -21,7 +21,7 @@ from voicehelper_embedded import preflight
 from voicehelper_e2e.cluster import images
 from voicehelper_e2e.cluster.commands import run
 from voicehelper_e2e.cluster.daemons import Daemons, all_ended
-from voicehelper_e2e.cluster.home import DNS_SERVICE, NODE, NODE_ADDRESS, POD_CIDR, Home
+from voicehelper_e2e.cluster.home import BRIDGE, DNS_SERVICE, NODE, NODE_ADDRESS, POD_CIDR, Home
 
 PAUSE_IMAGE = "localhost/voicehelper/pause:1"
 _CGROUP = "voicehelper-kube"
@@ -125,7 +125,7 @@ class Node:
         ranges = [[{"subnet": POD_CIDR}]]
         routes = [{"dst": "0.0.0.0/0"}]
         ipam = {"type": "host-local", "dataDir": str(self._home.node / "ipam"), "ranges": ranges, "routes": routes}
-        bridge = {"type": "bridge", "bridge": "cni0", "isGateway": True, "hairpinMode": True, "ipam": ipam}
+        bridge = {"type": "bridge", "bridge": BRIDGE, "isGateway": True, "hairpinMode": True, "ipam": ipam}
         return {"cniVersion": "1.0.0", "name": "pods", "plugins": [bridge]}
 
     def _containerd(self) -> str:

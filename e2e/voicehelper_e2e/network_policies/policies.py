@@ -15,13 +15,13 @@ _OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """A pod: its address, and its ports by name."""
+    """A pod: its address, and its ports by name and protocol (a name may stand for one of each)."""
 
     namespace: str
     name: str
     address: str
     labels: Labels = field(default_factory=dict)
-    ports: Mapping[str, int] = field(default_factory=dict)
+    ports: Mapping[tuple[str, Protocol], int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +116,8 @@ def _rule(raw: Mapping[str, Any], peers: str) -> Rule:
 
 def _peer(raw: Mapping[str, Any]) -> Peer:
     if block := raw.get("ipBlock"):
-        without = [ipaddress.ip_network(item) for item in block.get("except") or ()]
-        return Peer(None, None, ipaddress.ip_network(block["cidr"]), without)
+        without = [ipaddress.ip_network(item, strict=False) for item in block.get("except") or ()]
+        return Peer(None, None, ipaddress.ip_network(block["cidr"], strict=False), without)
     pods, namespaces = raw.get("podSelector"), raw.get("namespaceSelector")
     if pods is None and namespaces is None:
         raise ValueError("a peer has a podSelector, a namespaceSelector or an ipBlock")

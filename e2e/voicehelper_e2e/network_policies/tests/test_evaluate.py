@@ -15,11 +15,11 @@ NAMESPACES = {
     "a": {"kubernetes.io/metadata.name": "a", "team": "one"},
     "b": {"kubernetes.io/metadata.name": "b", "team": "two"},
 }
-WEB = Pod("a", "web", "10.0.0.1", {"app": "web"}, {"http": 8080})
+WEB = Pod("a", "web", "10.0.0.1", {"app": "web"}, {("http", "TCP"): 8080})
 DB = Pod("a", "db", "10.0.0.2", {"app": "db"})
 OTHER = Pod("b", "web", "10.0.1.1", {"app": "web"})
 PODS = [WEB, DB, OTHER]
-WORLD = "192.0.2.7"
+WORLD, NODE = "192.0.2.7", "192.0.2.8"
 
 
 def policy(text: str, namespace: str = "a") -> Policy:
@@ -63,7 +63,12 @@ def test_without_policies_everything_is_open() -> None:
             "{podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 0.0.0.0/0, except: [10.0.0.0/24]}}]}]}",
             [False, True, True],
         ),
+        (  # bits after the prefix do not matter
+            "{podSelector: {}, ingress: [{from: [{ipBlock: {cidr: 10.0.1.9/24}}]}]}",
+            [False, True, False],
+        ),
         ("{podSelector: {}, ingress: [{ports: [{port: http}]}]}", [True, True, True]),
+        ("{podSelector: {}, ingress: [{ports: [{port: http, protocol: UDP}]}]}", [False, False, False]),
         ("{podSelector: {}, ingress: [{ports: [{port: 8081}]}]}", [False, False, False]),
         ("{podSelector: {}, ingress: [{ports: [{port: 8000, endPort: 8100}]}]}", [True, True, True]),
         ("{podSelector: {}, ingress: [{ports: [{port: 8080, protocol: UDP}]}]}", [False, False, False]),
@@ -87,12 +92,21 @@ def test_egress_is_the_beginner_s_and_ports_are_the_target_s() -> None:
     assert not world.allowed(WEB, DB, 5432)  # egress alone, where no types are given, still isolates ingress
 
 
+def test_a_pod_reaches_itself_and_a_node_reaches_every_pod() -> None:
+    deny = policy("{podSelector: {}, policyTypes: [Ingress, Egress]}")
+    world = Cluster(NAMESPACES, [deny], nodes=[NODE])
+    assert world.allowed(WEB, WEB, 8080)
+    assert world.allowed(NODE, WEB, 8080)
+    assert not world.allowed(WEB, NODE, 6443)
+    assert not world.allowed(WORLD, WEB, 8080)
+
+
 def test_policies_add_up() -> None:
     world = cluster(
         "podSelector: {}", "{podSelector: {matchLabels: {app: web}}, ingress: [{from: [{podSelector: {}}]}]}"
     )
     assert reaches(world) == [True, False, False]
-    assert reaches(world, DB) == [False, False, False]
+    assert reaches(world, DB) == [True, False, False]  # itself
 
 
 @pytest.mark.parametrize(
@@ -164,7 +178,7 @@ def test_what_two_sides_each_allow_is_what_is_allowed(
         ]
 
     out, into = Cluster(NAMESPACES, alone(source, "Egress")), Cluster(NAMESPACES, alone(target, "Ingress"))
-    expected = out.allowed(source, target, port) and into.allowed(source, target, port)
+    expected = source == target or (out.allowed(source, target, port) and into.allowed(source, target, port))
     assert Cluster(NAMESPACES, policies).allowed(source, target, port) is expected
 
 
@@ -188,5 +202,5 @@ def test_the_order_of_policies_does_not_matter(policies: list[Policy], source: A
 def test_a_default_deny_closes_what_nothing_opens(policies: list[Policy], source: Any, target: Pod) -> None:
     deny = Policy.of({"metadata": {"namespace": target.namespace, "name": "deny"}, "spec": {"podSelector": {}}})
     mine = [one for one in policies if one.namespace == target.namespace and one.pods.selects(target.labels)]
-    if not any(one.rules.get("Ingress") for one in mine):
+    if source != target and not any(one.rules.get("Ingress") for one in mine):
         assert not Cluster(NAMESPACES, [*policies, deny]).allowed(source, target, 8080)

@@ -1,0 +1,54 @@
+"""The cluster that end-to-end tests use: whichever ``make cluster`` chose, through kubectl."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from voicehelper_cli.failures import Failure
+from voicehelper_embedded.progress import Progress
+
+from voicehelper_e2e.cluster import project_image
+from voicehelper_e2e.cluster.bare import BareNode
+from voicehelper_e2e.cluster.choose import Way, chosen
+from voicehelper_e2e.cluster.commands import run
+from voicehelper_e2e.cluster.home import Home
+from voicehelper_e2e.cluster.kind import Kind
+
+IMAGE = "VOICEHELPER_E2E_IMAGE"
+"""Names the project's image in a cluster that is given."""
+
+
+class AtHand:
+    """Raises Failure where none runs; nothing is started."""
+
+    def __init__(self) -> None:
+        self.way, _ = chosen()
+        progress = Progress()
+        if self.way is Way.GIVEN:
+            self.image = os.environ.get(IMAGE, "")
+            if not self.image:
+                raise Failure(f"{IMAGE} has to name the project's image in that cluster: see docs/cluster.md")
+            self.command: Sequence[str] = ["kubectl"]
+            return
+        home = Home.default()
+        cluster = Kind(home, progress) if self.way is Way.KIND else BareNode(home, progress)
+        cluster.expect_running()
+        image = project_image.built(progress.say)
+        cluster.load(image)
+        self.image, self.command = image.name, cluster.kubectl_command()
+
+    def kubectl(self, *arguments: str, given: str | None = None) -> str:
+        """Output of kubectl. Raises Failure."""
+        return run(*self.command, *arguments, given=given)
+
+    def apply(self, *manifests: dict[str, Any]) -> None:
+        """Create or change them. Raises Failure."""
+        self.kubectl("apply", "--server-side", "-f", "-", given="\n---\n".join(map(json.dumps, manifests)))
+
+    def listed(self, *what: str) -> list[dict[str, Any]]:
+        """Manifests of ``kubectl get``. Raises Failure."""
+        found: list[dict[str, Any]] = json.loads(self.kubectl("get", "-o", "json", *what))["items"]
+        return found
