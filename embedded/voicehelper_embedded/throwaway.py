@@ -105,6 +105,16 @@ class Platform:
         return document
 
 
+def environment_of(home: Path) -> dict[str, str]:
+    """What ``voicehelper`` is run with."""
+    return {
+        **os.environ,
+        "VOICEHELPER_HOME": str(home),
+        "PYTHONPATH": ":".join(str(ROOT / room) for room in ROOMS),
+        "NO_COLOR": "1",
+    }
+
+
 def tenant(name: str, plan: str, **spec: Any) -> dict[str, Any]:
     """The manifest of a tenant of which nothing is left when it is deleted."""
     always = {"planRef": plan, "admin": {"email": f"admin@{name}.example"}, "deletion": {"policy": "Delete"}}
@@ -134,16 +144,7 @@ def throwaway(
     """
     running_home = os.environ.get("VOICEHELPER_TEST_HOME")
     home = Path(running_home) if running_home else _own_home(prefix)
-    platform = Platform(
-        home,
-        {
-            **os.environ,
-            "VOICEHELPER_HOME": str(home),
-            "PYTHONPATH": ":".join(str(ROOT / room) for room in ROOMS),
-            "NO_COLOR": "1",
-            **(environment or {}),
-        },
-    )
+    platform = Platform(home, environment_of(home) | dict(environment or {}))
     if faults:
         platform.environment["VOICEHELPER_FAULT_FOLDER"] = str(platform.faults)
     if running_home:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from voicehelper_cli.failures import Failure
@@ -32,8 +33,10 @@ class AtHand:
             if not self.image:
                 raise Failure(f"{IMAGE} has to name the project's image in that cluster: see docs/cluster.md")
             self.command: Sequence[str] = ["kubectl"]
+            self.kubeconfig = Path(os.environ["KUBECONFIG"])
             return
         home = Home.default()
+        self.kubeconfig = home.kubeconfig
         cluster = Kind(home, progress) if self.way is Way.KIND else BareNode(home, progress)
         cluster.expect_running()
         image = project_image.built(progress.say)

@@ -24,7 +24,7 @@ from voicehelper_e2e.cluster.home import cache
 ROOT = Path(__file__).resolve().parents[3]
 NAME = "localhost/voicehelper/voicehelper"
 ROOMS = ("crds", "core", "operator", "control_plane", "router", "cell", "analytics", "cli")
-EXTRAS = ("analytics", "cell", "cli", "control-plane", "inference", "operator", "router")
+EXTRAS = ("analytics", "cell", "cli", "control-plane", "inference", "kubernetes", "operator", "router")
 PACKAGES = ("libpython3.11-stdlib", "python3.11-minimal", "libstdc++6", "tzdata")
 _NOT_NEEDED = ("debconf", "dpkg", "install-info", "mailcap", "media-types", "mime-support", "readline-common")
 """What only serves to install packages, or for people."""

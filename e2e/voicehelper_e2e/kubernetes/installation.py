@@ -1,0 +1,120 @@
+"""The platform, installed by its charts into the cluster at hand."""
+
+from __future__ import annotations
+
+import base64
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from voicehelper_e2e.charts import tools
+from voicehelper_e2e.cluster.at_hand import AtHand
+from voicehelper_e2e.cluster.commands import run
+from voicehelper_e2e.cluster.home import NODE_ADDRESS
+from voicehelper_e2e.cluster.project_image import ROOT
+from voicehelper_e2e.kubernetes.stores import Stores
+
+NAMESPACE = "voicehelper-prod"
+_NODE_PORT = 30080
+_WAIT = "300s"
+
+
+@dataclass
+class Installation:
+    """A release of the charts. ``kubectl`` speaks as the cluster's administrator."""
+
+    cluster: AtHand
+    stores: Stores
+    values: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def router(self) -> str:
+        """URL of the router."""
+        return f"http://{NODE_ADDRESS}:{_NODE_PORT}"
+
+    def kubectl(self, *arguments: str, given: str | None = None) -> str:
+        """Its output. Raises Failure."""
+        return self.cluster.kubectl(*arguments, given=given)
+
+    def get(self, kind: str, name: str, namespace: str = "") -> dict[str, Any]:
+        """One object. Raises Failure."""
+        where = ("-n", namespace) if namespace else ()
+        found: dict[str, Any] = json.loads(self.kubectl("get", kind, name, *where, "-o", "json"))
+        return found
+
+    def install(self, say: Callable[[str], None]) -> None:
+        """Install or upgrade both charts, until every part is ready. Raises Failure."""
+        for namespace in (NAMESPACE, "voicehelper-monitoring"):
+            self.cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+        self.cluster.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": "voicehelper", "namespace": NAMESPACE},
+                "stringData": self.stores.secret(),
+            }
+        )
+        self._helm(say, "upgrade", "--install", "voicehelper-crds", str(ROOT / "charts/voicehelper-crds"))
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump(self._all_values(), file)
+            file.flush()
+            chart = ROOT / "charts/voicehelper"
+            self._helm(
+                say, "upgrade", "--install", "voicehelper", str(chart), "--values", str(chart / "values-small.yaml"),
+                "--values", file.name, "--wait", "--timeout", _WAIT,
+            )  # fmt: skip
+
+    def uninstall(self) -> None:
+        """Both releases; resources stay."""
+        for release in ("voicehelper", "voicehelper-crds"):
+            self._helm(lambda _: None, "uninstall", release, "--ignore-not-found", "--wait")
+
+    def client(self, tenant: str, token: str) -> httpx.Client:
+        """Speaks through the router for whoever has the token."""
+        headers = {"X-Tenant-ID": tenant, "Authorization": f"Bearer {token}"}
+        return httpx.Client(base_url=self.router, headers=headers, timeout=60, trust_env=False)
+
+    def login(self, tenant: str) -> str:
+        """A token of the tenant's admin."""
+        status = self.get("tenant", tenant)["status"]
+        secret = self.get("secret", f"tenant-{status['tenantId']}-admin", NAMESPACE)["data"]
+        email, password = (_plain(secret[key]) for key in ("email", "password"))
+        answer = httpx.post(
+            f"{self.router}/api/v1/identity/login",
+            headers={"X-Tenant-ID": tenant},
+            json={"tenant": tenant, "email": email, "password": password},
+            trust_env=False,
+            timeout=30,
+        )
+        answer.raise_for_status()
+        token: str = answer.json()["access_token"]
+        return token
+
+    def _all_values(self) -> dict[str, Any]:
+        repository, _, tag = self.cluster.image.rpartition(":")
+        own: dict[str, Any] = {
+            "image": {"repository": repository, "tag": tag, "pullPolicy": "Never"},
+            "environment": "e2e",
+            "publicUrl": self.router,
+            "stores": self.stores.values(),
+            "router": {"service": {"type": "NodePort", "nodePort": _NODE_PORT}},
+        }
+        return _laid_over(own, self.values)
+
+    def _helm(self, say: Callable[[str], None], *arguments: str) -> None:
+        run(str(tools.helm(say)), *arguments, "--namespace", NAMESPACE, "--kubeconfig", str(self.cluster.kubeconfig))
+
+
+def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    return below | {
+        key: _laid_over(below[key], value) if isinstance(value, dict) and isinstance(below.get(key), dict) else value
+        for key, value in above.items()
+    }
+
+
+def _plain(value: str) -> str:
+    return base64.b64decode(value).decode()

@@ -1,0 +1,146 @@
+"""Stores on the machine, beside the node: Postgres, Kafka with Debezium, Milvus and S3, on the address of its link."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import httpx
+from voicehelper_cli.failures import Failure
+from voicehelper_control_plane.identity.keys import Signer
+from voicehelper_embedded.throwaway import Platform, environment_of
+
+from voicehelper_e2e.cluster.binaries import VERSITYGW, built
+from voicehelper_e2e.cluster.daemons import Daemons
+from voicehelper_e2e.cluster.home import HOST_ADDRESS, POD_CIDR
+
+HOME = Path("/var/lib/voicehelper-stores")
+_UP_SECONDS = 420
+_S3_PORT, _S3_SECONDS = 27443, 30
+_COMPONENTS = "postgres,kafka,connect,milvus"
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Those of a home below ``folder``; the same embedded components as ``voicehelper up`` starts, without the rest."""
+
+    folder: Path = HOME
+    host: str = HOST_ADDRESS
+
+    @cached_property
+    def platform(self) -> Platform:
+        """The embedded command, told to start stores only."""
+        return Platform(
+            self.folder / "embedded",
+            environment_of(self.folder / "embedded")
+            | {
+                "VOICEHELPER_BIND": self.host,
+                "VOICEHELPER_CLIENTS": POD_CIDR,
+                "VOICEHELPER_COMPONENTS": _COMPONENTS,
+            },
+        )
+
+    @property
+    def _daemons(self) -> Daemons:
+        return Daemons(self.folder / "run", self.folder / "logs")
+
+    def up(self, say: Callable[[str], None]) -> None:
+        """Start what does not run. Raises AssertionError or Failure."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.platform.cli("up", "--no-demo", timeout=_UP_SECONDS)
+        self._s3_up(say)
+
+    def down(self) -> None:
+        """Stop everything and remove its data."""
+        self._daemons.stop("s3")
+        self.platform.cli("clean", check=False)
+        for path in sorted(self.folder.rglob("*"), reverse=True):
+            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+        self.folder.rmdir()
+
+    def _s3_up(self, say: Callable[[str], None]) -> None:
+        data = self.folder / "s3"
+        for name in ("data", "metadata", "accounts"):
+            (data / name).mkdir(parents=True, exist_ok=True)
+        own = ["--port", f"{self.host}:{_S3_PORT}", "--iam-dir", str(data / "accounts"), "--iam-cache-disable"]
+        command = [
+            str(built(VERSITYGW, say, lambda _: None)), *own, "--health", "/health", "--quiet",
+            "posix", "--sidecar", str(data / "metadata"), str(data / "data"),
+        ]  # fmt: skip
+        access, secret = self._s3_key
+        self._daemons.start("s3", command, {"ROOT_ACCESS_KEY": access, "ROOT_SECRET_KEY": secret})
+        end = time.monotonic() + _S3_SECONDS
+        while time.monotonic() < end:
+            self._daemons.expect("s3")
+            try:
+                if httpx.get(f"{self.s3_endpoint}/health", trust_env=False).is_success:
+                    return
+            except httpx.TransportError:
+                time.sleep(0.1)
+        raise Failure(f"the S3 server does not answer:\n{self._daemons.tail('s3')}")
+
+    @property
+    def s3_endpoint(self) -> str:
+        """URL of the S3 server."""
+        return f"http://{self.host}:{_S3_PORT}"
+
+    @cached_property
+    def _s3_key(self) -> tuple[str, str]:
+        file = self.folder / "s3-key.json"
+        if not file.exists():
+            file.touch(mode=0o600)
+            file.write_text(json.dumps(["administrator", secrets.token_urlsafe(24)]))
+        access, secret = json.loads(file.read_text())
+        return access, secret
+
+    def values(self) -> dict[str, Any]:
+        """``stores`` of the chart's values."""
+        ports, cidr = self.platform.ports, f"{self.host}/32"
+
+        def peers(port: int) -> list[dict[str, Any]]:
+            return [{"cidr": cidr, "ports": [port]}]
+
+        return {
+            "postgres": {"host": self.host, "port": ports["postgres"], "peers": peers(ports["postgres"])},
+            "kafka": {"bootstrap": f"{self.host}:{ports['kafka']}", "peers": peers(ports["kafka"])},
+            "milvus": {"uri": f"http://{self.host}:{ports['milvus']}", "peers": peers(ports["milvus"])},
+            "objects": {"peers": peers(_S3_PORT)},
+        }
+
+    def secret(self) -> dict[str, str]:
+        """Files of the chart's Secret."""
+        known, access = self.platform.secrets, self._s3_key
+        dsn = f"{self.host}:{self.platform.ports['postgres']}/voicehelper"
+
+        def role(name: str) -> str:
+            return f"postgresql://{name}:{known[f'{name}_password']}@{dsn}"
+
+        key = self.folder / "signing-key.json"
+        Signer(key)
+        parts: dict[str, dict[str, Any]] = {
+            "operator.json": {
+                "postgres_admin_dsn": role("postgres"),
+                "kafka_admin_password": known["kafka_admin_password"],
+                "provisioning_key": known["provisioning_key"],
+                "objects_endpoint": self.s3_endpoint,
+                "objects_admin_access_key": access[0],
+                "objects_admin_secret_key": access[1],
+            },
+            "identity.json": {
+                "postgres_dsn": role("control_plane"),
+                "provisioning_key": known["provisioning_key"],
+                "platform_admin_email": known["platform_admin_email"],
+                "platform_admin_password": known["platform_admin_password"],
+            },
+            "analytics.json": {
+                "postgres_dsn": role("analytics"),
+                "kafka_password": known["kafka_analytics_password"],
+            },
+        }
+        return {**{name: json.dumps(part) for name, part in parts.items()}, "signing-key.json": key.read_text()}
