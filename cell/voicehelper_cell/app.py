@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc.aio
 from voicehelper_core.auth import TokenVerifier
+from voicehelper_core.call_graph import CALLERS
 from voicehelper_core.gen.ai.v1 import orchestrator_pb2_grpc
 from voicehelper_core.gen.conversation.v1 import conversation_pb2_grpc
 from voicehelper_core.gen.indexing.v1 import indexing_pb2_grpc
@@ -33,7 +34,6 @@ from voicehelper_cell import (
     rag,
     retrieval,
 )
-from voicehelper_cell.calls import CALLERS
 from voicehelper_cell.consumer import EventConsumer
 from voicehelper_cell.database import Database, Pool, connect
 from voicehelper_cell.placements import Placements
