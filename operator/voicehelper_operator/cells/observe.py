@@ -37,7 +37,7 @@ class Observation:
     def ref(self) -> CellRef:
         """The cell for its slices; only once it has an id."""
         assert self.cell.status.cell_id
-        return CellRef(self.cell.status.cell_id, self.connections or 10)
+        return CellRef(self.cell.status.cell_id, self.connections or 10, self.cell.spec.topology)
 
 
 async def observe(store: ResourceStore, runtime: WorkloadRuntime, name: str, release: str) -> Observation:
