@@ -30,7 +30,7 @@ OPTIONS = (
 )
 """For every ``grpc.aio.server`` and channel."""
 
-Admit = Callable[[Claims], TenantContext]
+Admit = Callable[[Claims], TenantContext | Awaitable[TenantContext]]
 """Claims to context; raises PermissionDenied for a tenant that is not placed here."""
 
 
@@ -56,7 +56,7 @@ _MAX_DETAIL = 800  # characters: a status travels in a header of 8 kB, and some 
 async def _abort(call: Any, error: BaseException) -> None:
     """End the call with the code of ``error``; contents of unexpected errors stay in the log."""
     if known := errors.expected(error):
-        await call.abort(known.grpc_code, known.detail[:_MAX_DETAIL])
+        await call.abort(known.grpc_code, known.detail[:_MAX_DETAIL], errors.OURS)
     if isinstance(error, NotImplementedError):
         await call.abort(grpc.StatusCode.UNIMPLEMENTED, "Method not implemented!")
     log.error("unexpected error", error_type=type(error).__name__, exc_info=error)
@@ -161,7 +161,8 @@ class ContextInterceptor(_Wrapping):
             if caller not in self._callers.get(service, frozenset()):
                 raise errors.PermissionDenied(f"'{caller or 'an unnamed caller'}' may not call {service}")
         token = bearer(metadata.get("authorization"))
-        who = self._admit(await self._verifier.verify(token))
+        admitted = self._admit(await self._verifier.verify(token))
+        who = admitted if isinstance(admitted, TenantContext) else await admitted
         if request_id := metadata.get("x-request-id"):
             who = TenantContext(
                 who.tenant_id, who.tenant, who.user_id, who.cell_id, who.roles, who.scopes, request_id[:128]

@@ -30,6 +30,8 @@ _OPTIONS = (
 )
 SERVER_OPTIONS = (
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),  # the keepalive above is no attack
+    ("grpc.keepalive_time_ms", 20_000),  # nor must a caller that is gone keep an answer running
+    ("grpc.keepalive_timeout_ms", 5_000),
     # Callers look for replicas, and show a certificate, at least this often; running calls end in their own time.
     ("grpc.max_connection_age_ms", 600_000),
     ("grpc.max_connection_age_grace_ms", 300_000),
