@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from confluent_kafka import KafkaException
 from voicehelper_core import names
 from voicehelper_core.call_graph import SERVICES, callees
 from voicehelper_core.certificates import Certificates, renewed
@@ -171,16 +172,17 @@ class ExpandedCell:
                 await slices[0].remove_tenant(self.ref, self.tenant(name).tenant_id, data=False)
 
     async def remove(self) -> None:
-        """All slices; the last events have to be read first."""
+        """All slices; Kafka forgets a killed consumer, and the last events are read, after a while."""
         async with self.slices() as slices:
             for item in slices:
-                for _ in range(120):
-                    try:
-                        await item.remove(self.ref)
-                    except Unavailable:
-                        await asyncio.sleep(0.5)
-                        continue
-                    break
+                async with asyncio.timeout(60):
+                    while True:
+                        try:
+                            await item.remove(self.ref)
+                        except (Unavailable, KafkaException):
+                            await asyncio.sleep(0.5)
+                        else:
+                            break
 
     def configure(self, passwords: Mapping[str, str]) -> None:
         """Ports, files and settings of every service."""
@@ -253,6 +255,5 @@ def expanded_cell(platform: Platform, folder: Path) -> Iterator[ExpandedCell]:
     finally:
         for process in cell.processes.values():
             if process.running is not None and process.running.poll() is None:
-                process.running.kill()
-                process.running.wait()
+                process.end(signal.SIGKILL)
         asyncio.run(cell.remove())
