@@ -24,7 +24,7 @@ _OPTIONS = (
     ("grpc.lb_policy_name", "round_robin"),  # a headless service names every replica
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 1000),
-    ("grpc.max_reconnect_backoff_ms", 2000),  # grpc's own two minutes are too long for a service that starts again
+    ("grpc.max_reconnect_backoff_ms", 1000),  # grpc's own two minutes are too long for a service that starts again
     ("grpc.keepalive_time_ms", 20_000),  # a peer whose node died sends no goodbye
     ("grpc.keepalive_timeout_ms", 5_000),
 )

@@ -189,8 +189,9 @@ class ExpandedCell:
         addresses = {service: f"{HOST}:{free_port()}" for service in SERVICES}
         for service in SERVICES:
             self.processes[service] = self._process(service, service, addresses, passwords)
-        replica = {**addresses, "indexing": f"{HOST}:{free_port()}"}
-        self.processes["indexing-2"] = self._process("indexing-2", "indexing", replica, passwords)
+        for service in ("conversation", "indexing"):
+            replica = {**addresses, service: f"{HOST}:{free_port()}"}
+            self.processes[f"{service}-2"] = self._process(f"{service}-2", service, replica, passwords)
 
     def _process(self, name: str, service: str, addresses: Mapping[str, str], passwords: Mapping[str, str]) -> Process:
         ports, settings = self.platform.ports, self.settings

@@ -203,6 +203,15 @@ def _indexed(client: httpx.Client, identifier: str, seconds: float = 60) -> None
     raise AssertionError("the document was not indexed")
 
 
+def _found_again(client: httpx.Client) -> None:
+    """Callers look for a service that was away once a second."""
+    until = time.monotonic() + 15
+    while (answer := client.get(CONVERSATIONS)).status_code != 200:
+        assert answer.status_code == 503, answer.text
+        assert time.monotonic() < until, answer.text
+        time.sleep(0.1)
+
+
 @pytest.mark.parametrize("service", ["rag", "retrieval", "model_adapter", "model_router", "orchestrator", "knowledge"])
 def test_a_service_that_is_killed_is_missed_and_comes_back(
     cell: ExpandedCell, acme: httpx.Client, service: str
@@ -233,6 +242,7 @@ def test_an_answer_whose_process_is_killed_ends_and_is_answered_anew(cell: Expan
     process.end()
     process.start(VOICEHELPER_FAULT_POINTS="conversation.answer.effect=kill")
     process.wait()
+    _found_again(acme)
     question = {"content": "What is a quillon?"}
     seen: list[dict[str, Any]] = []
     with acme.stream("POST", path, json=question, headers={**STREAM, **key}) as response:
@@ -245,6 +255,7 @@ def test_an_answer_whose_process_is_killed_ends_and_is_answered_anew(cell: Expan
     assert process.running.wait(30) == -signal.SIGKILL
     process.start()
     process.wait()
+    _found_again(acme)
     answer = seen[0]["data"]["id"]
     with acme.stream("GET", f"{path}/{answer}/events", headers={"Last-Event-ID": "1"}, timeout=60) as response:
         rest = list(events(response))
@@ -272,6 +283,62 @@ def test_of_two_processes_of_indexing_one_may_die(cell: ExpandedCell, acme: http
     found = acme.post("/api/v1/knowledge/search", json={"query": "quillon sort", "top_k": 50}).json()["hits"]
     chunks = [hit["chunk_id"] for hit in found]
     assert len(chunks) == len(set(chunks)) >= 16
+
+
+def test_two_processes_of_conversation_answer_as_one(cell: ExpandedCell, acme: httpx.Client) -> None:
+    """Calls go to both in turn: who follows an answer is often not where it is made; then one of them is killed."""
+    web, second = cell.processes["web"], cell.processes["conversation-2"]
+    second.start()
+    second.wait()
+    alone = web.config["services"]["conversation"]
+    web.end()
+    web.config["services"]["conversation"] = f"ipv4:{alone},{second.grpc}"
+    web.start()
+    web.wait()
+    try:
+        for _ in range(3):
+            path = begin(acme)
+            with acme.stream("POST", path, json={"content": "What is a quillon?"}, headers=STREAM) as response:
+                seen = list(events(response))
+            assert seen[-1]["event"] == "message.completed"
+            for cut in range(len(seen)):
+                headers = {"Last-Event-ID": str(cut)}
+                with acme.stream("GET", f"{path}/{seen[0]['data']['id']}/events", headers=headers) as response:
+                    assert list(events(response)) == seen[cut:]
+        second.end(signal.SIGKILL)
+        statuses = [acme.post(begin(acme), json={"content": "What is it?"}).status_code for _ in range(10)]
+        assert statuses[2:] == [200] * 8, "the other one takes all"
+    finally:
+        second.running = None
+        web.end()
+        web.config["services"]["conversation"] = alone
+        web.start()
+        web.wait()
+
+
+def test_an_answer_ends_before_its_process_does(cell: ExpandedCell, acme: httpx.Client) -> None:
+    """As when replicas are replaced: no answer of theirs is lost."""
+    process = cell.processes["conversation"]
+    process.end()
+    process.start(VOICEHELPER_FAULT_POINTS="conversation.answer.before=sleep:3000")
+    process.wait()
+    _found_again(acme)
+    path = begin(acme)
+    with acme.stream("POST", path, json={"content": "What is a quillon?"}, headers=STREAM) as response:
+        stream = events(response)
+        assert next(stream)["event"] == "message.started"
+        assert process.running is not None
+        process.running.terminate()
+        time.sleep(0.3)
+        with grpc.insecure_channel(f"127.0.0.1:{process.config['probe_port']}") as probe:
+            health = health_pb2_grpc.HealthStub(probe).Check(health_pb2.HealthCheckRequest(), timeout=10)
+            assert health.status == health_pb2.HealthCheckResponse.NOT_SERVING
+        rest = list(stream)
+    assert rest[-1]["event"] == "message.completed"
+    assert process.running.wait(30) == 0
+    process.start()
+    process.wait()
+    _found_again(acme)
 
 
 def test_certificates_are_replaced_under_way(cell: ExpandedCell, acme: httpx.Client) -> None:
