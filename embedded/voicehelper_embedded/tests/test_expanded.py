@@ -309,7 +309,6 @@ def test_two_processes_of_conversation_answer_as_one(cell: ExpandedCell, acme: h
         statuses = [acme.post(begin(acme), json={"content": "What is it?"}).status_code for _ in range(10)]
         assert statuses[2:] == [200] * 8, "the other one takes all"
     finally:
-        second.running = None
         web.end()
         web.config["services"]["conversation"] = alone
         web.start()
