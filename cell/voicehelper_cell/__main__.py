@@ -1,12 +1,15 @@
-"""``python -m voicehelper_cell serve | migrate``."""
+"""``python -m voicehelper_cell serve [SERVICE] | migrate``."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Coroutine
+from typing import Any
 
 import uvloop
 from voicehelper_core import log
+from voicehelper_core.call_graph import SERVICES
 
 from voicehelper_cell.settings import CellSettings, MigrateSettings
 
@@ -19,8 +22,13 @@ def main() -> None:
 
             settings = CellSettings()
             log.setup("cell", settings)
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(serve(settings))
+            _run(serve(settings))
+        case ["serve", service] if service in SERVICES:
+            from voicehelper_cell.expanded import serve as serve_one
+
+            settings = CellSettings()
+            log.setup(service, settings)
+            _run(serve_one(settings, service))
         case ["migrate"]:
             from voicehelper_cell.migrate import migrate
 
@@ -28,7 +36,13 @@ def main() -> None:
             log.setup("cell-migrate", steps)
             asyncio.run(migrate(steps))
         case _:
-            raise SystemExit("usage: python -m voicehelper_cell serve | migrate")
+            one = ", ".join(SERVICES)
+            raise SystemExit(f"usage: python -m voicehelper_cell serve [SERVICE] | migrate\nSERVICE: one of {one}")
+
+
+def _run(serving: Coroutine[Any, Any, None]) -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serving)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from prometheus_client import Counter
 from voicehelper_core import context, faults, names, trace
@@ -37,7 +37,16 @@ class EventConsumer:
         self._dead = DeadLetters(settings)
         self._topic = names.topic(settings.cell_id, topic)
         self._group = names.consumer_group(settings.cell_id, service)
+        self._reading: AIOKafkaConsumer | None = None
         self.reason: str | None = "not connected to Kafka yet"
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process reads the topic's first partition, as one process of the group does at a time.
+
+        One that Kafka has lost notices when it asks for more, so for some seconds two may believe it.
+        """
+        return self._reading is not None and TopicPartition(self._topic, 0) in self._reading.assignment()
 
     async def run(self) -> None:
         """Until cancelled; connects again when Kafka was away."""
@@ -45,7 +54,7 @@ class EventConsumer:
             consumer = self._consumer()
             try:
                 await consumer.start()
-                self.reason = None
+                self.reason, self._reading = None, consumer
                 async for record in consumer:
                     await self._one(record)
                     await consumer.commit()
@@ -54,6 +63,7 @@ class EventConsumer:
                 self.reason = f"waiting for Kafka ({type(error).__name__})"
                 log.warning("consumer interrupted", topic=self._topic, error_type=type(error).__name__)
             finally:
+                self._reading = None
                 await consumer.stop()
                 await self._dead.close()
             await asyncio.sleep(0.5)

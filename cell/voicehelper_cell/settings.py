@@ -23,10 +23,20 @@ class CellSettings(BaseAppSettings):
     """Address of the gRPC services."""
     grpc_port: int = 9090
     """Port of the gRPC services."""
+    probe_port: int = Field(default=0, ge=0, le=65535)
+    """Port of ``grpc.health.v1`` without TLS, for a kubelet's probes, which show no certificate; 0: none."""
+    services: dict[str, str] = Field(default_factory=dict)
+    """Where the other services of an expanded cell are: name to host:port."""
+    tls_ca_file: Path | None = None
+    """Authorities of an expanded cell, PEM; without the three files its services speak on loopback only."""
+    tls_certificate_file: Path | None = None
+    """Certificate of this service, PEM."""
+    tls_key_file: Path | None = None
+    """Its key, PEM. All three are read again when they change."""
     postgres_dsn: str = ""
-    """Postgres as the cell's login role."""
-    postgres_pool_size: int = Field(default=10, ge=2, le=500)
-    """Connections of the whole cell."""
+    """Postgres as the cell's login role, or the service's in an expanded cell."""
+    postgres_pool_size: int = Field(default=10, ge=1, le=500)
+    """Connections of the process."""
     kafka_bootstrap: str = "127.0.0.1:9092"
     """Brokers, host:port."""
     kafka_user: str = ""

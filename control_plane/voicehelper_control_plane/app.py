@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 from voicehelper_core.auth import TokenVerifier
 from voicehelper_core.gen.identity.v1 import identity_pb2_grpc, provisioning_pb2_grpc
+from voicehelper_core.grpc_health import HealthServicer
 from voicehelper_core.grpc_service import OPTIONS, ErrorInterceptor
 from voicehelper_core.http import create_app, serve_http
 from voicehelper_core.ports import ResourceStore
@@ -74,6 +75,7 @@ def grpc_server(app: FastAPI) -> grpc.aio.Server:
         state.pool, state.store, state.sessions, state.passwords, state.settings.provisioning_key
     )
     provisioning_pb2_grpc.add_ProvisioningServiceServicer_to_server(provisioning, server)
+    HealthServicer(state.ready, ["identity.v1.IdentityService"]).add_to(server)
     return server
 
 

@@ -116,12 +116,23 @@ _BY_GRPC: dict[grpc.StatusCode, type[AppError]] = {
 }  # fmt: skip
 
 
+OURS = (("x-detail", "ours"),)
+"""Trailing metadata of an error that a service of ours raised; grpc's own errors tell of addresses and sockets."""
+
+
+def _raised_by_us(error: grpc.RpcError) -> bool:
+    trailing = error.trailing_metadata() if hasattr(error, "trailing_metadata") else None
+    return any(tuple(item) == OURS[0] for item in trailing or ())
+
+
 def from_grpc(error: grpc.RpcError) -> AppError:
     """The error that a called service raised. What nobody expected is ``AppError`` (500) without details."""
     code = error.code() if hasattr(error, "code") else grpc.StatusCode.UNKNOWN
     kind = _BY_GRPC.get(code)
     if kind is None:
         return AppError("something went wrong on our side")
+    if kind is Unavailable and not _raised_by_us(error):
+        return Unavailable("a service cannot be reached: try again in a moment")
     return kind((error.details() if hasattr(error, "details") else None) or kind.title)
 
 

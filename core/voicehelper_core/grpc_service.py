@@ -14,6 +14,8 @@ import grpc.aio
 from voicehelper_core import context, errors, trace
 from voicehelper_core.auth import Claims, TokenVerifier, bearer
 from voicehelper_core.context import TenantContext
+from voicehelper_core.grpc_caller import Identify, stated
+from voicehelper_core.grpc_health import is_health
 from voicehelper_core.log import get_logger
 
 log = get_logger(__name__)
@@ -28,7 +30,7 @@ OPTIONS = (
 )
 """For every ``grpc.aio.server`` and channel."""
 
-Admit = Callable[[Claims], TenantContext]
+Admit = Callable[[Claims], TenantContext | Awaitable[TenantContext]]
 """Claims to context; raises PermissionDenied for a tenant that is not placed here."""
 
 
@@ -54,7 +56,7 @@ _MAX_DETAIL = 800  # characters: a status travels in a header of 8 kB, and some 
 async def _abort(call: Any, error: BaseException) -> None:
     """End the call with the code of ``error``; contents of unexpected errors stay in the log."""
     if known := errors.expected(error):
-        await call.abort(known.grpc_code, known.detail[:_MAX_DETAIL])
+        await call.abort(known.grpc_code, known.detail[:_MAX_DETAIL], errors.OURS)
     if isinstance(error, NotImplementedError):
         await call.abort(grpc.StatusCode.UNIMPLEMENTED, "Method not implemented!")
     log.error("unexpected error", error_type=type(error).__name__, exc_info=error)
@@ -62,9 +64,9 @@ async def _abort(call: Any, error: BaseException) -> None:
 
 
 class _Wrapping(grpc.aio.ServerInterceptor):
-    """Runs every handler inside ``scope(metadata)`` and maps its errors."""
+    """Runs every handler inside what ``enter`` sets up, and maps its errors."""
 
-    async def enter(self, stack: ExitStack, metadata: dict[str, str], method: str) -> None:
+    async def enter(self, stack: ExitStack, metadata: dict[str, str], method: str, call: Any) -> None:
         """Set up what the handler runs in; may raise AppError."""
 
     async def intercept_service(
@@ -73,7 +75,7 @@ class _Wrapping(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler:
         handler = await continuation(handler_call_details)
-        if handler is None:
+        if handler is None or is_health(handler_call_details.method):
             return handler
         metadata = {
             str(k): (v.decode("latin-1") if isinstance(v, bytes) else str(v))
@@ -84,7 +86,7 @@ class _Wrapping(grpc.aio.ServerInterceptor):
         async def unary(request: Any, call: Any) -> Any:
             with ExitStack() as stack:
                 try:
-                    await self.enter(stack, metadata, method)
+                    await self.enter(stack, metadata, method, call)
                     return await inner(request, call)
                 except grpc.aio.AbortError:
                     raise
@@ -97,7 +99,7 @@ class _Wrapping(grpc.aio.ServerInterceptor):
         async def stream(request: Any, call: Any) -> None:
             with ExitStack() as stack:
                 try:
-                    await self.enter(stack, metadata, method)
+                    await self.enter(stack, metadata, method, call)
                     if not inspect.isasyncgenfunction(inner):
                         await inner(request, call)
                         return
@@ -131,27 +133,36 @@ class _Wrapping(grpc.aio.ServerInterceptor):
 class ErrorInterceptor(_Wrapping):
     """Error codes and trace context, for services without a tenant (inference, identity)."""
 
-    async def enter(self, stack: ExitStack, metadata: dict[str, str], method: str) -> None:
+    async def enter(self, stack: ExitStack, metadata: dict[str, str], method: str, call: Any) -> None:
         stack.enter_context(trace.use(trace.child_of(metadata.get("traceparent"))))
 
 
 class ContextInterceptor(_Wrapping):
-    """Verifies the token and the caller and runs the handler inside the tenant's context.
+    """Verifies the caller and the token and runs the handler inside the tenant's context.
 
-    ``callers`` maps a service's full name to who may call it (``x-caller``): deny by default.
+    ``callers`` maps a service's full name to who may call it: deny by default. ``identify`` says who calls. Health
+    checks need neither: they say nothing of a tenant.
     """
 
-    def __init__(self, verifier: TokenVerifier, admit: Admit, callers: dict[str, frozenset[str]] | None = None) -> None:
-        self._verifier, self._admit, self._callers = verifier, admit, callers
+    def __init__(
+        self,
+        verifier: TokenVerifier,
+        admit: Admit,
+        callers: dict[str, frozenset[str]] | None = None,
+        *,
+        identify: Identify = stated,
+    ) -> None:
+        self._verifier, self._admit, self._callers, self._identify = verifier, admit, callers, identify
 
-    async def enter(self, stack: ExitStack, metadata: dict[str, str], method: str) -> None:
+    async def enter(self, stack: ExitStack, metadata: dict[str, str], method: str, call: Any) -> None:
         stack.enter_context(trace.use(trace.child_of(metadata.get("traceparent"))))
         if self._callers is not None:
-            service, caller = method.split("/")[1], metadata.get("x-caller", "")
+            service, caller = method.split("/")[1], self._identify(metadata, call)
             if caller not in self._callers.get(service, frozenset()):
                 raise errors.PermissionDenied(f"'{caller or 'an unnamed caller'}' may not call {service}")
         token = bearer(metadata.get("authorization"))
-        who = self._admit(await self._verifier.verify(token))
+        admitted = self._admit(await self._verifier.verify(token))
+        who = admitted if isinstance(admitted, TenantContext) else await admitted
         if request_id := metadata.get("x-request-id"):
             who = TenantContext(
                 who.tenant_id, who.tenant, who.user_id, who.cell_id, who.roles, who.scopes, request_id[:128]

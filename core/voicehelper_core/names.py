@@ -68,9 +68,29 @@ def login_role(cell_id: str) -> str:
     return checked(cell_id)
 
 
+def service_login(cell_id: str, service: str) -> str:
+    """LOGIN NOINHERIT role of one service of an expanded cell; may become its own service's role only."""
+    return f"{checked(cell_id)}_{service}_login"
+
+
 def migrator_role(cell_id: str) -> str:
     """LOGIN role of migrations; may become the owners."""
     return f"{checked(cell_id)}_migrator"
+
+
+def spiffe_id(cell_id: str, service: str) -> str:
+    """Who a service of an expanded cell is, in its certificate."""
+    return f"spiffe://voicehelper/cell/{checked(cell_id)}/{service}"
+
+
+def tls_name(cell_id: str, service: str) -> str:
+    """The name that callers expect in the certificate of a service, whatever address leads there."""
+    return f"{service.replace('_', '-')}.{checked(cell_id)}.cell.voicehelper.internal"
+
+
+def cell_certificates(cell_id: str) -> str:
+    """Name of the secret that holds a cell's authority and the certificates of its services."""
+    return f"cell-{checked(cell_id)}-certificates"
 
 
 def topic(cell_id: str, name: str) -> str:

@@ -1,7 +1,7 @@
 """Conversations and their messages; streams of answers that can be resumed.
 
-``service.py`` takes a message and starts a run, ``runs.py`` carries it out and keeps its events, ``repository.py`` is
-the SQL. Called by the BFFs; calls the orchestrator.
+``service.py`` takes a message and starts a run, ``runs.py`` carries it out and keeps its events, ``recovery.py`` marks
+what a dead process left, ``repository.py`` is the SQL. Called by the BFFs; calls the orchestrator.
 """
 
 from __future__ import annotations

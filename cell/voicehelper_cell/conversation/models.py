@@ -10,6 +10,8 @@ from typing import Any, Literal
 Mode = Literal["chat", "agent", "workflow"]
 STARTED, DELTA, CITATION, COMPLETED, ERROR = "message.started", "delta", "citation", "message.completed", "error"
 FINAL = (COMPLETED, ERROR)
+LEASE_SECONDS = 15
+"""An answer is nobody else's for so long after its process last said that it works on it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,10 @@ from typing import Any
 import asyncpg
 from voicehelper_core.context import TenantContext
 
-from voicehelper_cell.conversation.models import Conversation, Event, Message
+from voicehelper_cell.conversation.models import LEASE_SECONDS, Conversation, Event, Message
 
 _CONVERSATION = "id, title, mode, created_at, updated_at"
+_LEASE = f"interval '{LEASE_SECONDS} seconds'"
 _MESSAGE = "id, conversation_id, sequence, role, content, citations, status, error, model, tokens_used, created_at"
 
 
@@ -145,11 +146,12 @@ async def complete(
     model: str,
     tokens_used: int,
     cost_usd: Decimal,
+    worker: str,
 ) -> Message | None:
-    """The whole answer; None when somebody ended the run before."""
+    """The whole answer; None when somebody ended the run before, or has begun it anew."""
     row = await connection.fetchrow(
         "UPDATE messages SET content = $2, citations = $3, model = $4, tokens_used = $5, cost_usd = $6,"
-        " status = 'completed', completed_at = clock_timestamp() WHERE id = $1 AND status = 'streaming'"
+        " status = 'completed', completed_at = clock_timestamp() WHERE id = $1 AND status = 'streaming' AND worker = $7"
         f" RETURNING {_MESSAGE}",
         identifier,
         content,
@@ -157,17 +159,19 @@ async def complete(
         model,
         tokens_used,
         cost_usd,
+        worker,
     )
     return _message(row) if row else None
 
 
-async def fail(connection: asyncpg.Connection, identifier: uuid.UUID, error: str) -> bool:
-    """Mark a run as failed; False when it had ended before."""
+async def fail(connection: asyncpg.Connection, identifier: uuid.UUID, error: str, worker: str | None = None) -> bool:
+    """Mark a run (of ``worker`` only) as failed; False when it had ended before."""
     done = await connection.execute(
         "UPDATE messages SET status = 'failed', error = $2, completed_at = clock_timestamp()"
-        " WHERE id = $1 AND status = 'streaming'",
+        " WHERE id = $1 AND status = 'streaming' AND worker = COALESCE($3, worker)",
         identifier,
         error,
+        worker,
     )
     return bool(done.endswith(" 1"))
 
@@ -175,8 +179,8 @@ async def fail(connection: asyncpg.Connection, identifier: uuid.UUID, error: str
 async def reopen(connection: asyncpg.Connection, identifier: uuid.UUID, worker: str) -> tuple[Message, int] | None:
     """A failed answer streams again, without its events, and the id of the last of those; None if it had not failed."""
     row = await connection.fetchrow(
-        "UPDATE messages SET status = 'streaming', error = '', worker = $2, completed_at = NULL"
-        f" WHERE id = $1 AND status = 'failed' RETURNING {_MESSAGE}",
+        "UPDATE messages SET status = 'streaming', error = '', worker = $2, completed_at = NULL,"
+        f" leased_until = now() + {_LEASE} WHERE id = $1 AND status = 'failed' RETURNING {_MESSAGE}",
         identifier,
         worker,
     )
@@ -185,12 +189,6 @@ async def reopen(connection: asyncpg.Connection, identifier: uuid.UUID, worker: 
     last = await last_event(connection, identifier)
     await connection.execute("DELETE FROM message_events WHERE message_id = $1", identifier)
     return _message(row), last
-
-
-async def abandoned(connection: asyncpg.Connection, worker: str) -> list[uuid.UUID]:
-    """Answers that a process which is gone was writing."""
-    rows = await connection.fetch("SELECT id FROM messages WHERE status = 'streaming' AND worker <> $1", worker)
-    return [row["id"] for row in rows]
 
 
 def _json(events: Sequence[Event]) -> str:
@@ -214,15 +212,17 @@ async def add_events(
 
 
 async def add_events_while_streaming(
-    connection: asyncpg.Connection, who: TenantContext, message_id: uuid.UUID, events: Sequence[Event]
+    connection: asyncpg.Connection, who: TenantContext, message_id: uuid.UUID, events: Sequence[Event], *, worker: str
 ) -> bool:
-    """The same for an answer that still runs, which nobody ends before this transaction does; False for another."""
+    """The same for an answer that the worker still writes, which nobody ends before this transaction does."""
     return bool(
         await connection.fetchval(
-            "WITH running AS (SELECT id FROM messages WHERE id = $2 AND status = 'streaming' FOR SHARE), added AS ("
+            "WITH running AS ("
+            "SELECT id FROM messages WHERE id = $2 AND status = 'streaming' AND worker = $6 FOR SHARE), added AS ("
             "INSERT INTO message_events (tenant_id, message_id, id, type, events)"
             " SELECT $1, $2, $3, $4, $5 FROM running ON CONFLICT DO NOTHING) SELECT true FROM running",
             *_row(who, message_id, events),
+            worker,
         )
     )
 

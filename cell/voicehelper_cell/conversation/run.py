@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ class Run:
     answer: list[str] = field(default_factory=list)
     citations: list[dict[str, Any]] = field(default_factory=list)
     usage: Any = None
+    begun: float = field(default_factory=time.monotonic)
     last_id: int = 0
     base: int = 0
     """The last id of an earlier attempt; ids rise over attempts."""

@@ -24,8 +24,8 @@ from voicehelper_core.log import get_logger
 from voicehelper_core.metrics import CONVERSATION_SUCCESS
 
 from voicehelper_cell import outbox
-from voicehelper_cell.conversation import repository, shapes
-from voicehelper_cell.conversation.models import COMPLETED, ERROR, FINAL, STARTED, Event
+from voicehelper_cell.conversation import leases, repository, shapes
+from voicehelper_cell.conversation.models import COMPLETED, ERROR, FINAL, LEASE_SECONDS, STARTED, Event
 from voicehelper_cell.conversation.run import Run
 from voicehelper_cell.database import Database
 
@@ -85,18 +85,29 @@ class Runs:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def recover(self, tenants: Sequence[TenantContext]) -> int:
-        """Mark what dead processes left behind as failed; how many."""
+    async def recover(self, tenants: Sequence[TenantContext], *, alone: bool = True) -> int:
+        """Mark what dead processes left behind as failed; how many. ``alone``: every other process is dead."""
         count = 0
         for who in tenants:
             async with self._database.tenant(who) as connection:
-                for message_id in await repository.abandoned(connection, self.worker):
+                for message_id in await leases.abandoned(connection, self.worker, alone=alone):
                     number = await repository.last_event(connection, message_id) + 1
                     event = Event(number, ERROR, {"code": "interrupted", "detail": _STOPPED})
                     if await repository.fail(connection, message_id, _STOPPED):
                         await repository.add_events(connection, who, message_id, [event])
                         count += 1
         return count
+
+    async def renew(self) -> None:
+        """Keep the leases of the answers that have been running for a while; Postgres may be away."""
+        running: dict[str, list[Run]] = {}
+        for run in self._runs.values():
+            if time.monotonic() - run.begun > LEASE_SECONDS / 3:
+                running.setdefault(run.who.tenant_id, []).append(run)
+        for runs in running.values():
+            with contextlib.suppress(errors.Unavailable):
+                async with self._database.tenant(runs[0].who) as connection:
+                    await leases.renew(connection, [run.message_id for run in runs], self.worker)
 
     async def follow(self, who: TenantContext, message_id: uuid.UUID, after: int) -> AsyncIterator[Event]:
         """Events after an id: what is written, then what comes."""
@@ -192,7 +203,9 @@ class Runs:
     async def _publish(self, run: Run, events: list[Event]) -> None:
         async def write() -> None:
             async with self._database.tenant(run.who) as connection:
-                if not await repository.add_events_while_streaming(connection, run.who, run.message_id, events):
+                if not await repository.add_events_while_streaming(
+                    connection, run.who, run.message_id, events, worker=self.worker
+                ):
                     raise errors.Conflict("the answer had ended before")
 
         await _patiently(write)
@@ -210,7 +223,7 @@ class Runs:
             async with self._database.tenant(run.who) as connection:
                 message = await repository.complete(
                     connection, run.message_id, content="".join(run.answer), citations=run.citations,
-                    model=usage.model, tokens_used=tokens, cost_usd=cost,
+                    model=usage.model, tokens_used=tokens, cost_usd=cost, worker=self.worker,
                 )  # fmt: skip
                 if message is None:
                     raise errors.Conflict("the answer had ended before")
@@ -235,7 +248,9 @@ class Runs:
         marking = self._keep(asyncio.create_task(self._mark(run, last, code, detail), name=f"mark-{run.message_id}"))
         done, _ = await asyncio.wait({marking}, timeout=1.0 if self._closing else _MARK_SECONDS)
         events = marking.result() if done else []
-        await run.tell(events or [Event(last + 1, ERROR, {"code": code, "detail": detail})])
+        if not events or events[-1].type not in FINAL:  # not marked yet, or begun anew by another process
+            events = [Event(last + 1, ERROR, {"code": code, "detail": detail})]
+        await run.tell(events)
 
     async def _mark(self, run: Run, last: int, code: str, detail: str) -> list[Event]:
         """Mark the run; the events that its listeners lack: usually the error, the end where it had one already."""
@@ -243,7 +258,7 @@ class Runs:
         while True:
             try:
                 async with self._database.tenant(run.who) as connection:
-                    if await repository.fail(connection, run.message_id, detail):
+                    if await repository.fail(connection, run.message_id, detail, self.worker):
                         number = await repository.last_event(connection, run.message_id) + 1
                         event = Event(number, ERROR, {"code": code, "detail": detail})
                         await repository.add_events(connection, run.who, run.message_id, [event])

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from voicehelper_cell.indexing.grpc import IndexingServicer
 
 
-def build(settings: Any, database: Any, vectors: Any, inference: Any) -> IndexingServicer:
+def build(settings: Any, database: Any, vectors: Any, inference: Any, *, alone: bool = True) -> IndexingServicer:
     """The service behind its gRPC surface; ``events`` and ``background`` of it have to be run."""
     from voicehelper_cell.indexing.events import DocumentEvents
     from voicehelper_cell.indexing.grpc import IndexingServicer
@@ -21,7 +21,7 @@ def build(settings: Any, database: Any, vectors: Any, inference: Any) -> Indexin
     from voicehelper_cell.indexing.service import IndexingService
     from voicehelper_cell.knowledge.objects import Objects
 
-    service = IndexingService(database, vectors, inference)
+    service = IndexingService(database, vectors, inference, alone=alone)
     queue, objects = IndexingQueue(service), Objects.of(settings)
     return IndexingServicer(
         service,

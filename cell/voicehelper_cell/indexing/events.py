@@ -43,17 +43,25 @@ class DocumentEvents:
             await faults.point("indexing.forget.effect")
 
 
-async def background(queue: IndexingQueue, repair: Repair, tenants: Tenants) -> None:
-    """The queue's workers and the checks, until cancelled."""
+def always() -> bool:
+    """Where there is one process only."""
+    return True
+
+
+async def background(
+    queue: IndexingQueue, repair: Repair, tenants: Tenants, leads: Callable[[], bool] = always
+) -> None:
+    """The queue's workers and the checks, until cancelled. Vectors and originals are for the process that leads:
+    two that add the same vector at once would each see one too many."""
     async with asyncio.TaskGroup() as group:
         group.create_task(queue.run(), name="indexing-queue")
-        group.create_task(_check(repair, tenants), name="indexing-checks")
+        group.create_task(_check(repair, tenants, leads), name="indexing-checks")
 
 
-async def _check(repair: Repair, tenants: Tenants) -> None:
+async def _check(repair: Repair, tenants: Tenants, leads: Callable[[], bool]) -> None:
     checked = float("-inf")
     while True:
-        full = time.monotonic() - checked >= VECTORS_SECONDS
+        full = leads() and time.monotonic() - checked >= VECTORS_SECONDS
         if full:
             checked = time.monotonic()
         for who in list(tenants()):

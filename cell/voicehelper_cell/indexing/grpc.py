@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from voicehelper_core import context as contexts
 from voicehelper_core.gen.indexing.v1 import indexing_pb2, indexing_pb2_grpc
 
-from voicehelper_cell.indexing.events import DocumentEvents, Tenants, background
+from voicehelper_cell.indexing.events import DocumentEvents, Tenants, always, background
 from voicehelper_cell.indexing.queue import IndexingQueue
 from voicehelper_cell.indexing.repair import Repair
 from voicehelper_cell.indexing.service import IndexingService
@@ -21,9 +22,9 @@ class IndexingServicer(indexing_pb2_grpc.IndexingServiceServicer):
     ) -> None:
         self.service, self.queue, self.repair, self.events = service, queue, repair, events
 
-    async def background(self, tenants: Tenants) -> None:
+    async def background(self, tenants: Tenants, leads: Callable[[], bool] = always) -> None:
         """Index what is queued and look for what was missed, until cancelled."""
-        await background(self.queue, self.repair, tenants)
+        await background(self.queue, self.repair, tenants, leads)
 
     async def IndexDocument(
         self, request: indexing_pb2.IndexDocumentRequest, context: Any

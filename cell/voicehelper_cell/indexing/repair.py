@@ -68,7 +68,8 @@ class Repair:
         present = await self._vectors.chunks(who)
         async with self._database.tenant(who) as connection:
             wanted = await repository.chunk_documents(connection)
-        busy = {str(document_id) for document_id in self._service.busy}
+            busy = await repository.unfinished(connection)
+        busy |= {str(document_id) for document_id in self._service.busy}
         extra = [
             key
             for key, (document_id, times) in present.items()
@@ -80,6 +81,9 @@ class Repair:
             for key, document_id in wanted.items()
             if (key not in present or key in removed) and document_id not in busy
         ]
+        if missing:  # passages that another process wrote since the first look have their vectors now
+            later = await self._vectors.chunks(who)
+            missing = [key for key in missing if key not in later or key in removed]
         for first in range(0, len(extra), _PAGE):
             await self._vectors.delete_chunks(who, extra[first : first + _PAGE])
         added = 0

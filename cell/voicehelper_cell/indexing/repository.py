@@ -14,20 +14,31 @@ from voicehelper_cell.indexing.models import LEASE_SECONDS, MAX_FAILURES, Indexe
 _PAGE = 500  # passages in one statement
 
 
-async def claim(connection: Any, document_ids: Sequence[uuid.UUID], lease_seconds: float) -> list[Job]:
-    """Those that wait for indexing, counted and leased. One that ended its process too often fails here."""
+_FREE = "($3 or attempts = 0 or retry_at <= now() or retry_at > now() + make_interval(secs => 2 * $2::float8))"
+
+
+async def claim(connection: Any, document_ids: Sequence[uuid.UUID], lease_seconds: float, *, alone: bool) -> list[Job]:
+    """Those that wait for indexing, counted and leased. One that ended its process too often fails here.
+
+    ``alone``: no other process holds a lease, whatever the rows say. Otherwise a row that another process has leased,
+    or that is to be tried again later, is left to its time; of two processes that claim one row, the first has it.
+    """
     await connection.execute(
-        "update documents set status = 'failed', updated_at = now(),"
+        "update documents set status = 'failed', updated_at = now(),"  # noqa: S608 (our own text)
         " error = case when error = '' then 'indexing it did not end' else error end"
-        " where id = any($1) and status = 'uploaded' and attempts - deferrals >= $2",
+        f" where id = any($1) and status = 'uploaded' and attempts - deferrals >= $4 and {_FREE}",
         document_ids,
+        lease_seconds,
+        alone,
         MAX_FAILURES,
     )
     rows = await connection.fetch(
-        "update documents set attempts = attempts + 1, retry_at = now() + make_interval(secs => $2)"
-        " where id = any($1) and status = 'uploaded' returning id, revision, title, text, attempts",
+        "update documents set attempts = attempts + 1,"  # noqa: S608 (our own text)
+        " retry_at = now() + make_interval(secs => $2)"
+        f" where id = any($1) and status = 'uploaded' and {_FREE} returning id, revision, title, text, attempts",
         document_ids,
         lease_seconds,
+        alone,
     )
     return [Job(row["id"], row["revision"], row["title"], row["text"], row["attempts"]) for row in rows]
 
@@ -186,6 +197,11 @@ async def chunk_documents(connection: Any) -> dict[str, str]:
     """Document ids of all passages."""
     rows = await connection.fetch("select id, document_id from chunks")
     return {str(row["id"]): str(row["document_id"]) for row in rows}
+
+
+async def unfinished(connection: Any) -> set[str]:
+    """Documents that somebody is indexing, or will: their vectors may come before their passages."""
+    return {str(row["id"]) for row in await connection.fetch("select id from documents where status = 'uploaded'")}
 
 
 async def embeddings(connection: Any, chunk_ids: Sequence[str]) -> list[Any]:

@@ -39,8 +39,9 @@ _AWAY: tuple[type[Exception], ...] = (Unavailable, *postgres.LOST)
 class IndexingService:
     """Indexes documents of the tenant whose context is given."""
 
-    def __init__(self, database: Any, vectors: Any, inference: Any) -> None:
+    def __init__(self, database: Any, vectors: Any, inference: Any, *, alone: bool = True) -> None:
         self._database, self._vectors, self._inference = database, vectors, inference
+        self._alone = alone  # no other process indexes for this cell
         self.lease_seconds: float = LEASE_SECONDS
         self.busy: set[uuid.UUID] = set()
         """Documents that are being indexed in this process."""
@@ -74,7 +75,7 @@ class IndexingService:
             with context.use(who):
                 await faults.point("indexing.claim.before")
                 async with self._database.tenant(who) as connection:
-                    jobs = await repository.claim(connection, wanted, self.lease_seconds)
+                    jobs = await repository.claim(connection, wanted, self.lease_seconds, alone=self._alone)
                 await faults.point("indexing.claim.recorded")
                 if not jobs:
                     return None

@@ -7,6 +7,7 @@ import signal
 
 import grpc.aio
 from voicehelper_core.gen.inference.v1 import inference_pb2_grpc
+from voicehelper_core.grpc_health import HealthServicer, Ready
 from voicehelper_core.grpc_service import ErrorInterceptor
 from voicehelper_core.http import create_app, serve_http
 from voicehelper_core.log import get_logger
@@ -20,7 +21,11 @@ log = get_logger(__name__)
 MESSAGE_BYTES = 32 * 2**20
 
 
-async def start(settings: InferenceSettings) -> tuple[grpc.aio.Server, Batcher]:
+async def _loaded() -> str | None:
+    return None  # the gRPC server is there only once the model is
+
+
+async def start(settings: InferenceSettings, ready: Ready = _loaded) -> tuple[grpc.aio.Server, Batcher]:
     """A running gRPC server (port 0: any) and its batcher."""
     model = await asyncio.to_thread(Embedder.load, settings.model_dir)
     batcher = Batcher(
@@ -36,6 +41,7 @@ async def start(settings: InferenceSettings) -> tuple[grpc.aio.Server, Batcher]:
         options=[("grpc.max_receive_message_length", MESSAGE_BYTES), ("grpc.so_reuseport", 0)],
     )
     inference_pb2_grpc.add_InferenceServiceServicer_to_server(InferenceServicer(batcher), server)
+    HealthServicer(ready, ["inference.v1.InferenceService"]).add_to(server)
     server.add_insecure_port(f"{settings.grpc_host}:{settings.grpc_port}")
     await server.start()
     return server, batcher
@@ -49,13 +55,13 @@ async def serve(settings: InferenceSettings) -> None:
     loaded = False
 
     async def ready() -> str | None:
-        return None if loaded else "the model is being loaded"
+        return "the process is stopping" if stop.is_set() else None if loaded else "the model is being loaded"
 
     app = create_app("inference", version=settings.service_version)
     app.state.ready = ready
     http = serve_http(app, settings.http_host, settings.http_port)
     serving = asyncio.create_task(http.serve(), name="http")
-    server, batcher = await start(settings)
+    server, batcher = await start(settings, ready)
     loaded = True
     log.info("ready", grpc_port=settings.grpc_port)
     waiting = asyncio.create_task(stop.wait(), name="stop")

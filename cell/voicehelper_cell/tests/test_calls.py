@@ -11,8 +11,8 @@ import grpc
 import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet, OKPKey
-from voicehelper_cell.calls import CALLERS, PUBLIC
 from voicehelper_core import auth, context
+from voicehelper_core.call_graph import CALLERS, PUBLIC
 from voicehelper_core.context import TenantContext
 from voicehelper_core.errors import PermissionDenied
 from voicehelper_core.gen.ai.v1 import orchestrator_pb2

@@ -7,6 +7,7 @@ import uuid
 from typing import Any
 
 import pytest
+from aiokafka import TopicPartition
 from voicehelper_cell import consumer as module
 from voicehelper_cell.consumer import EventConsumer
 from voicehelper_cell.placements import Placement, Placements
@@ -114,3 +115,13 @@ async def test_an_event_that_fails_for_itself_is_tried_again_and_then_given_up()
     handler = Handled(*[RuntimeError("always")] * 50)
     assert await take(handler, envelope().to_json().encode()) == [(3, "RuntimeError: always")]
     assert (handler.calls, len(handler)) == (5, 0)
+
+
+def test_who_reads_the_first_partition_leads() -> None:
+    settings: Any = types.SimpleNamespace(cell_id=CELL)
+    consumer = EventConsumer(settings, "document.events", "indexing", placements=None, handler=None)  # type: ignore[arg-type]
+    assert not consumer.leads
+    for partitions, leads in (({0, 1}, True), ({1, 2}, False), (set(), False)):
+        assigned = {TopicPartition(f"{CELL}.document.events", number) for number in partitions}
+        consumer._reading = types.SimpleNamespace(assignment=lambda assigned=assigned: assigned)
+        assert consumer.leads is leads

@@ -10,7 +10,8 @@ the other's object. A handler runs in a task of its own with an empty context, s
 reaches it only by metadata and the interceptors.
 
 ``channel.py`` registers handlers and makes calls, ``exchange.py`` is one running call, ``servicer.py`` is what a
-handler sees of it, ``call.py`` what the client sees.
+handler sees of it, ``call.py`` what the client sees. ``remote.py`` is the channel of an expanded cell, in which the
+services run elsewhere.
 """
 
 from voicehelper_core.rpc.channel import LocalChannel

@@ -45,6 +45,11 @@ class LocalChannel(grpc.aio.Channel):  # type: ignore[misc, unused-ignore]
         register(servicer, self)
         return self
 
+    def intercept(self, interceptor: grpc.aio.ServerInterceptor) -> Self:
+        """Add a server interceptor, inside of those that there are."""
+        self._interceptors = (*self._interceptors, interceptor)
+        return self
+
     def add_generic_rpc_handlers(self, generic_rpc_handlers: Iterable[grpc.GenericRpcHandler]) -> None:
         """Called by generated code."""
         self._generic.extend(generic_rpc_handlers)

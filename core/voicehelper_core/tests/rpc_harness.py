@@ -12,12 +12,17 @@ import grpc
 import grpc.aio
 import pytest
 from voicehelper_core import context, errors, trace
+from voicehelper_core.certificates import renewed
 from voicehelper_core.gen.conversation.v1 import conversation_pb2 as pb
 from voicehelper_core.gen.conversation.v1 import conversation_pb2_grpc as api
 from voicehelper_core.grpc_service import OPTIONS, channel
 from voicehelper_core.rpc import LocalChannel
+from voicehelper_core.rpc.remote import SERVER_OPTIONS, RemoteChannel
+from voicehelper_core.tls import TlsFiles, server_credentials
 
-KINDS = ("local", "unix", "tcp")
+KINDS = ("local", "unix", "tcp", "tls")
+CELL = "ctest0000001"
+CONTRACTS = dict.fromkeys(("conversation.v1.ConversationService", "identity.v1.IdentityService", "raw"), "conversation")
 leaking: ContextVar[str] = ContextVar("leaking", default="nothing")
 
 
@@ -116,11 +121,16 @@ async def opened(kind, *servicers, interceptors=()):
             local.add_generic_rpc_handlers((Raw(),))
             yield local
         return
-    server = grpc.aio.server(interceptors=interceptors, options=OPTIONS)
+    options = (*OPTIONS, *SERVER_OPTIONS) if kind == "tls" else OPTIONS
+    server = grpc.aio.server(interceptors=interceptors, options=options)
     for register, servicer in servicers:
         register(servicer, server)
     server.add_generic_rpc_handlers((Raw(),))
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        if kind == "tls":
+            async with secured(server, Path(folder)) as wire:
+                yield wire
+            return
         if kind == "unix":
             address = f"unix:{Path(folder) / 's'}"
             server.add_insecure_port(address)
@@ -132,6 +142,30 @@ async def opened(kind, *servicers, interceptors=()):
                 yield wire
         finally:
             await server.stop(None)
+
+
+def write_certificates(folder, certificates, service):
+    """The files of a service, as a process reads them."""
+    paths = []
+    for name, text in certificates.files(service).items():
+        paths.append(folder / f"{service}-{name}")
+        paths[-1].write_text(text)
+    return TlsFiles(*paths)
+
+
+@contextlib.asynccontextmanager
+async def secured(server, folder):
+    """The channel of a cell whose services run elsewhere: web calls conversation."""
+    made = renewed(None, CELL, ("conversation", "web"))
+    credentials = server_credentials(write_certificates(folder, made, "conversation"))
+    address = f"127.0.0.1:{server.add_secure_port('127.0.0.1:0', credentials)}"
+    await server.start()
+    web = write_certificates(folder, made, "web")
+    try:
+        async with RemoteChannel({"conversation": address}, CONTRACTS, cell_id=CELL, tls=web, options=OPTIONS) as wire:
+            yield wire
+    finally:
+        await server.stop(None)
 
 
 def create(title):

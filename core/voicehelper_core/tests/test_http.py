@@ -146,9 +146,18 @@ async def test_health(client, app):
 
 @pytest.mark.parametrize("kind", errors.AppError.__subclasses__(), ids=lambda kind: kind.code)
 def test_codes_survive_grpc(kind):
-    raised = grpc.aio.AioRpcError(kind.grpc_code, grpc.aio.Metadata(), grpc.aio.Metadata(), "why")
+    ours = grpc.aio.Metadata.from_tuple(errors.OURS)
+    raised = grpc.aio.AioRpcError(kind.grpc_code, grpc.aio.Metadata(), ours, "why")
     known = errors.from_grpc(raised)
     assert (type(known), known.detail, known.status) == (kind, "why", kind.status)
+
+
+def test_what_grpc_says_of_sockets_is_not_shown():
+    socket = "failed to connect to all addresses; last error: UNKNOWN: ipv4:10.1.2.3:9090: Connection refused"
+    raised = grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, grpc.aio.Metadata(), grpc.aio.Metadata(), socket)
+    known = errors.from_grpc(raised)
+    assert isinstance(known, errors.Unavailable)
+    assert "10.1.2.3" not in known.detail
 
 
 def test_other_codes_say_nothing():

@@ -15,8 +15,9 @@ from voicehelper_core.auth import REGISTRY, TokenVerifier
 from voicehelper_core.context import TenantContext
 from voicehelper_core.gen.conversation.v1 import conversation_pb2 as pb
 from voicehelper_core.gen.conversation.v1 import conversation_pb2_grpc as api
+from voicehelper_core.grpc_caller import certified, stated
 from voicehelper_core.grpc_service import ContextInterceptor, ErrorInterceptor
-from voicehelper_core.tests.rpc_harness import KINDS, Conversations, create, failure, opened
+from voicehelper_core.tests.rpc_harness import CELL, KINDS, Conversations, create, failure, opened
 
 KEY = OKPKey.generate_key("Ed25519", {"kid": "k1"}, private=True)
 REGISTER = api.add_ConversationServiceServicer_to_server
@@ -49,7 +50,8 @@ def admit(claims):
 async def guarded(kind, servicer):
     verifier = TokenVerifier(keys=KeySet([OKPKey.import_key(KEY.as_dict(private=False))]))
     rules = {"conversation.v1.ConversationService": frozenset({"web"})}
-    interceptors = (ContextInterceptor(verifier, admit, rules),)
+    identify = certified(CELL) if kind == "tls" else stated
+    interceptors = (ContextInterceptor(verifier, admit, rules, identify=identify),)
     async with opened(kind, (REGISTER, servicer), interceptors=interceptors) as channel:
         yield api.ConversationServiceStub(channel)
 
@@ -75,7 +77,9 @@ async def test_the_interceptor_makes_the_context(guarded):
         (said(tid="txxxxxxxxxxx"), "PERMISSION_DENIED"),
     ],
 )
-async def test_the_interceptor_refuses(guarded, servicer, metadata, code):
+async def test_the_interceptor_refuses(guarded, servicer, kind, metadata, code):
+    if kind == "tls" and ("x-caller", "rag") in metadata:
+        return  # the certificate says who calls, see test_tls.py
     error = await failure(guarded.CreateConversation(create("who"), metadata=metadata))
     assert error.code() is grpc.StatusCode[code]
     with pytest.raises(grpc.aio.AioRpcError) as failed:

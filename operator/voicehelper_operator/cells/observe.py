@@ -38,7 +38,9 @@ class Observation:
     def ref(self) -> CellRef:
         """The cell for its slices; only once it has an id."""
         assert self.cell.status.cell_id
-        return CellRef(self.cell.status.cell_id, (self.cell_class or CellClassSpec()).postgres_connections)
+        return CellRef(
+            self.cell.status.cell_id, (self.cell_class or CellClassSpec()).postgres_connections, self.cell.spec.topology
+        )
 
     @property
     def size(self) -> Size:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Iterable
 
 from voicehelper_core import faults, names
 from voicehelper_core.ports import SecretStore
 
 PASSWORDS = ("postgres_password", "migrator_password", "kafka_password", "objects_secret_key")
+
+
+def service_password(service: str) -> str:
+    """Name in the bundle of the Postgres password of one service of an expanded cell."""
+    return f"postgres_password_{service}"
 
 
 class CellCredentials:
@@ -18,12 +24,12 @@ class CellCredentials:
         self._store = store
         self._lock = asyncio.Lock()  # slices of one cell ask at the same time
 
-    async def of(self, cell_id: str) -> dict[str, str]:
-        """The bundle; missing passwords are made and stored before anybody uses them."""
+    async def of(self, cell_id: str, services: Iterable[str] = ()) -> dict[str, str]:
+        """The bundle, with passwords of ``services``; missing ones are made and stored before anybody uses them."""
         name = names.cell_secret(cell_id)
         async with self._lock:
             bundle = await self._store.get(name) or {}
-            lacking = [key for key in PASSWORDS if key not in bundle]
+            lacking = [key for key in (*PASSWORDS, *map(service_password, services)) if key not in bundle]
             if lacking:
                 bundle |= {key: secrets.token_urlsafe(24) for key in lacking}
                 await faults.point("operator.credentials.before")

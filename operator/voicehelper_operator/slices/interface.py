@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +13,7 @@ class CellRef:
 
     cell_id: str
     postgres_connections: int = 10
+    topology: Literal["compact", "expanded"] = "compact"
 
 
 @dataclass(frozen=True, slots=True)

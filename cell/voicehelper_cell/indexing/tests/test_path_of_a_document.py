@@ -219,7 +219,7 @@ async def test_a_replacement_during_indexing_wins(cell: Cell, fault: Any) -> Non
 async def test_who_works_keeps_its_documents_and_the_dead_lose_theirs(cell: Cell, fault: Any) -> None:
     long, dead = await cell.upload(ACME, FEES), await cell.upload(ACME, CATS)
     async with cell.database.tenant(ACME) as connection:
-        await repository.claim(connection, [dead.id], 0.3)
+        await repository.claim(connection, [dead.id], 0.3, alone=True)
     cell.indexing.lease_seconds = 0.3
     fault("indexing.store.before=sleep:1000")
     running = asyncio.create_task(cell.indexing.process(ACME, [long.id]))

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from voicehelper_core import names
 
+from voicehelper_operator.slices.interface import CellRef
+from voicehelper_operator.slices.postgres import logins
+
 MIGRATION_MINUTES = 10
 """A migration has to be done by then; it is cut off much earlier."""
 
@@ -48,6 +51,15 @@ def _login(role: str, connections: int, password: str) -> Fact:
         f" rolname = '{role}' AND rolcanlogin AND NOT rolinherit AND {_IS_POWERLESS} AND rolconnlimit = {connections})",
         (_create(role), f"ALTER ROLE {role} {options} PASSWORD {{password}}"),
         password,
+    )
+
+
+def _closed(role: str) -> Fact:
+    """It need not be there."""
+    return Fact(
+        f"that {role} cannot log in",
+        f"SELECT NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}' AND rolcanlogin)",
+        (f"ALTER ROLE {role} NOLOGIN",),
     )
 
 
@@ -119,12 +131,9 @@ def _readable(schema: str, owner: str, reader: str) -> Fact:
     )
 
 
-def placement_readers(cell_id: str) -> list[str]:
-    """The workload, which admits by the list, and its services, whose outboxes take events of listed tenants only."""
-    return [names.login_role(cell_id), *(names.service_role(cell_id, service) for service in names.SERVICES)]
-
-
-def _placement(cell_id: str) -> Iterator[Fact]:
+def _placement(cell: CellRef) -> Iterator[Fact]:
+    """Read by the workload, which admits by it, and its services, whose outboxes take events of listed tenants only."""
+    cell_id = cell.cell_id
     schema = names.placement_schema(cell_id)
     table, function = f"{schema}.tenants", f"{schema}.changed"
     yield Fact(
@@ -147,7 +156,8 @@ def _placement(cell_id: str) -> Iterator[Fact]:
             f" FOR EACH STATEMENT EXECUTE FUNCTION {function}()",
         ),
     )
-    for role in placement_readers(cell_id):
+    readers = [names.service_role(cell_id, service) for service in names.SERVICES]
+    for role in (*(login.role for login in logins.wanted(cell)), *readers):
         yield _usage(role, schema)
         yield Fact(
             f"right of {role} to read {table}",
@@ -156,15 +166,17 @@ def _placement(cell_id: str) -> Iterator[Fact]:
         )
 
 
-def facts(cell_id: str, *, connections: int, database: str, reader: str) -> Iterator[Fact]:
+def facts(cell: CellRef, *, database: str, reader: str) -> Iterator[Fact]:
     """In the order in which they can be made."""
-    login, migrator = names.login_role(cell_id), names.migrator_role(cell_id)
-    # The cell's pools, its listener for placements, and room for the probes of a restart that overlaps.
-    yield _login(login, connections + 5, "postgres_password")
+    cell_id, migrator = cell.cell_id, names.migrator_role(cell.cell_id)
+    for login in logins.wanted(cell):
+        yield _login(login.role, login.connections, login.password)
+        yield _connect(login.role, database)
+    for role in logins.closed(cell):
+        yield _closed(role)
     yield _login(migrator, 4, "migrator_password")
     yield _expiring(migrator)
-    for role in (login, migrator):
-        yield _connect(role, database)
+    yield _connect(migrator, database)
     for service in names.SERVICES:
         owner, worker = names.owner_role(cell_id, service), names.service_role(cell_id, service)
         schema = names.schema(cell_id, service)
@@ -172,17 +184,19 @@ def facts(cell_id: str, *, connections: int, database: str, reader: str) -> Iter
         yield _group(worker)
         yield _schema(schema, owner)
         yield _member(migrator, owner)
-        yield _member(login, worker)
         yield _usage(worker, schema)
         yield _usage(reader, schema)
         yield _readable(schema, owner, reader)
-    yield from _placement(cell_id)
+    for login in logins.wanted(cell):
+        for role in login.roles:
+            yield _member(login.role, role)
+    yield from _placement(cell)
 
 
 def roles(cell_id: str) -> list[str]:
     """Every role of a cell."""
     groups = [make(cell_id, service) for service in names.SERVICES for make in (names.owner_role, names.service_role)]
-    return [names.login_role(cell_id), names.migrator_role(cell_id), *groups]
+    return [*(login.role for login in logins.every(cell_id)), names.migrator_role(cell_id), *groups]
 
 
 def schemas(cell_id: str) -> list[str]:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from voicehelper_core import names, row_security
 
-from voicehelper_operator.slices.postgres.facts import Fact, placement_readers, roles
+from voicehelper_operator.slices.postgres import logins
+from voicehelper_operator.slices.postgres.facts import Fact, roles
 
 _OF_TENANTS = (
     "EXISTS (SELECT FROM pg_attribute t WHERE t.attrelid = c.oid AND t.attname = 'tenant_id' AND t.attnum > 0)"
@@ -28,10 +29,9 @@ def _each(query: str, statement: str) -> str:
 
 
 def _members(cell_id: str) -> Fact:
-    """The workload may become its services' roles, migrations the owners; nobody else anything."""
-    allowed = []
+    """Logins may become their services' roles, migrations the owners; nobody else anything."""
+    allowed = [f"{role}<{login.role}" for login in logins.every(cell_id) for role in login.roles]
     for service in names.SERVICES:
-        allowed.append(f"{names.service_role(cell_id, service)}<{names.login_role(cell_id)}")
         allowed.append(f"{names.owner_role(cell_id, service)}<{names.migrator_role(cell_id)}")
     ours = _listed(roles(cell_id))
     query = (
@@ -153,4 +153,5 @@ def guards(cell_id: str, reader: str) -> Iterator[Fact]:
         yield _rows(schema)
         yield _grants(schema, worker, reader)
         yield _outbox(schema)
-    yield _schema(names.placement_schema(cell_id), placement_readers(cell_id))
+    readers = [names.service_role(cell_id, service) for service in names.SERVICES]
+    yield _schema(names.placement_schema(cell_id), [*(login.role for login in logins.every(cell_id)), *readers])

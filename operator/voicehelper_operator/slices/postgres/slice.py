@@ -7,12 +7,13 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 from voicehelper_core import faults, names
+from voicehelper_core.call_graph import SERVICES
 from voicehelper_core.errors import Unavailable
 
 from voicehelper_operator.settings import OperatorSettings
 from voicehelper_operator.slices.credentials import CellCredentials
 from voicehelper_operator.slices.interface import CellRef, TenantRef
-from voicehelper_operator.slices.postgres import publication
+from voicehelper_operator.slices.postgres import logins, publication
 from voicehelper_operator.slices.postgres import tenants as placed
 from voicehelper_operator.slices.postgres.facts import MIGRATION_MINUTES, Fact, expire, facts, roles, schemas
 from voicehelper_operator.slices.postgres.guards import guards
@@ -53,12 +54,7 @@ class PostgresSlice:
 
     def _facts(self, cell: CellRef) -> list[Fact]:
         reader = self._settings.debezium_role
-        made = facts(
-            cell.cell_id,
-            connections=cell.postgres_connections,
-            database=self._settings.postgres_database,
-            reader=reader,
-        )
+        made = facts(cell, database=self._settings.postgres_database, reader=reader)
         return [*made, *guards(cell.cell_id, reader)]
 
     async def observe(self, cell: CellRef) -> list[str]:
@@ -91,18 +87,27 @@ class PostgresSlice:
     async def _filled(self, connection: asyncpg.Connection, statement: str, fact: Fact, cell: CellRef) -> str:
         if fact.password is None or "{password}" not in statement:
             return statement
-        password = (await self._credentials.of(cell.cell_id))[fact.password]
+        password = (await self._passwords(cell))[fact.password]
         quoted: str = await connection.fetchval("SELECT quote_literal($1::text)", password)
         return statement.replace("{password}", quoted)
 
+    async def _passwords(self, cell: CellRef) -> dict[str, str]:
+        return await self._credentials.of(cell.cell_id, SERVICES if cell.topology == "expanded" else ())
+
     async def verify(self, cell: CellRef) -> str | None:
-        password = (await self._credentials.of(cell.cell_id))["postgres_password"]
+        for login in logins.wanted(cell):
+            if problem := await self._try(cell, login):
+                return problem
+        return None
+
+    async def _try(self, cell: CellRef, login: logins.Login) -> str | None:
+        password = (await self._passwords(cell))[login.password]
         try:
             connection = await asyncpg.connect(
                 host=self._settings.postgres_host,
                 port=self._settings.postgres_port,
                 database=self._settings.postgres_database,
-                user=names.login_role(cell.cell_id),
+                user=login.role,
                 password=password,
                 timeout=10,
             )
@@ -133,7 +138,8 @@ class PostgresSlice:
 
     async def archive(self, cell: CellRef) -> None:
         async with self._connection() as connection:
-            for role in (names.login_role(cell.cell_id), names.migrator_role(cell.cell_id)):
+            closing = [login.role for login in logins.every(cell.cell_id)]
+            for role in (*closing, names.migrator_role(cell.cell_id)):
                 if await _role(connection, role):
                     await connection.execute(f"ALTER ROLE {role} NOLOGIN")
             for schema in schemas(cell.cell_id):
