@@ -102,6 +102,12 @@ class Unavailable(AppError):
     grpc_code = grpc.StatusCode.UNAVAILABLE
 
 
+class Asleep(Unavailable):
+    """The cell sleeps, and this request does not wake it."""
+
+    code, title = "asleep", "Asleep"
+
+
 class DeadlineExceeded(AppError):
     status, code, title = 504, "deadline-exceeded", "Took too long"
     grpc_code = grpc.StatusCode.DEADLINE_EXCEEDED

@@ -26,7 +26,7 @@ from voicehelper_core.log import get_logger
 
 log = get_logger(__name__)
 PROBLEM = "application/problem+json"
-_QUIET = {"/healthz", "/readyz", "/metrics"}
+_QUIET = {"/healthz", "/readyz", "/metrics", "/cells/activity", "/cells/held"}
 _RETRY = {"Retry-After": "1"}
 _SHAPE = {"content": {PROBLEM: {"schema": errors.Problem.model_json_schema()}}}
 _PROBLEMS: dict[int | str, dict[str, Any]] = {

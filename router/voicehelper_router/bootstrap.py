@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from voicehelper_router import types
-from voicehelper_router.filters import access, agreement, identity_headers, jwt, problems, public_scope, tracing
+from voicehelper_router.filters import access, agreement, hold, identity_headers, jwt, problems, public_scope, tracing
 from voicehelper_router.settings import BootstrapSettings
-from voicehelper_router.xds.clusters import CONNECT_TIMEOUT, IDENTITY, defaults
+from voicehelper_router.xds.clusters import CONNECT_TIMEOUT, IDENTITY, MAX_REQUESTS, defaults
 
 XDS_CLUSTER = "xds"
 _ADS: dict[str, Any] = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
@@ -76,13 +76,19 @@ def _http2(name: str, host: str, port: int | None) -> dict[str, Any]:
     return cluster
 
 
-def _xds(settings: BootstrapSettings) -> dict[str, Any]:
-    cluster = _http2(XDS_CLUSTER, settings.xds_host, settings.xds_port)
+def _xds(name: str, settings: BootstrapSettings) -> dict[str, Any]:
+    cluster = _http2(name, settings.xds_host, settings.xds_port)
     if settings.xds_socket:
         cluster["load_assignment"]["endpoints"] = [
             {"lb_endpoints": [{"endpoint": {"address": pipe(settings.xds_socket)}}]}
         ]
     return cluster
+
+
+def _hold(settings: BootstrapSettings) -> dict[str, Any]:
+    """The control plane once more: requests that wait must not stand in the way of routes. It bounds their number."""
+    breaker = {"max_connections": 100, "max_pending_requests": MAX_REQUESTS, "max_requests": MAX_REQUESTS}
+    return {**_xds(hold.CLUSTER, settings), "circuit_breakers": {"thresholds": [breaker]}}
 
 
 def _connection_manager(settings: BootstrapSettings) -> dict[str, Any]:
@@ -139,6 +145,7 @@ def _connection_manager(settings: BootstrapSettings) -> dict[str, Any]:
             public_scope.render(),
             jwt.render(settings.jwks_cache_seconds),
             agreement.render(),
+            hold.render(settings.node_id),
             {
                 "name": "envoy.filters.http.router",
                 "typed_config": {"@type": types.ROUTER, "suppress_envoy_headers": True},
@@ -186,7 +193,8 @@ def render(settings: BootstrapSettings) -> dict[str, Any]:
         "static_resources": {
             "listeners": [_listener(settings)],
             "clusters": [
-                _xds(settings),
+                _xds(XDS_CLUSTER, settings),
+                _hold(settings),
                 _http2(tracing.COLLECTOR_CLUSTER, settings.otlp_host, settings.otlp_port),
                 _static(jwt.JWKS_CLUSTER, settings.jwks_host, settings.jwks_port),
                 _static(IDENTITY, settings.identity_host, settings.identity_port, **defaults()),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from voicehelper_core.resources import Substrate
 from voicehelper_core.settings import BaseAppSettings
 
@@ -38,6 +38,22 @@ class RouterSettings(BaseAppSettings):
     """How often the keys are fetched."""
     snapshot_delay_seconds: float = 0.2
     """How long changes are gathered before the snapshot is written to disk."""
+    hold_seconds: float = Field(default=30.0, gt=0, le=35)
+    """How long a request waits for a cell that sleeps before it is answered with 503. Not longer than Envoy lets a
+    stream be silent."""
+    holds_per_tenant: int = Field(default=100, ge=1)
+    """Requests of one tenant that wait at once; those beyond are answered with 503."""
+    holds: int = Field(default=1000, ge=1, le=10_000)
+    """Requests of all tenants that wait at once. One costs 30 kB here, and in Envoy 60 kB and up to 1 MB
+    of its body."""
+    admin_socket: Path | None = None
+    """Unix socket of Envoy's statistics: how much cells are used."""
+    admin_host: str = "127.0.0.1"
+    """Address of Envoy's statistics, where they are not on a socket."""
+    admin_port: int = 0
+    """Port of them; 0 without a socket means that nobody asks how much cells are used."""
+    activity_seconds: float = Field(default=2.0, ge=0)
+    """How old the figures of all cells may be: reading them costs Envoy's main thread 45 ms with 1,000 cells."""
     store_retry_seconds: float = 1.0
     """How long to wait before Postgres is tried again."""
 

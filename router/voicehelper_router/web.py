@@ -1,8 +1,8 @@
-"""HTTP side of the control plane: health, metrics, and the copy of the public keys that Envoy reads."""
+"""HTTP side of the control plane: health, metrics, the copy of the public keys that Envoy reads, the use of cells."""
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse
 from voicehelper_core.errors import Unavailable
 from voicehelper_core.http import create_app
@@ -12,7 +12,7 @@ from voicehelper_router.jwks import KeyCopy
 from voicehelper_router.xds.cache import Cache
 
 
-def create(version: str, cache: Cache, keys: KeyCopy) -> FastAPI:
+def create(version: str, cache: Cache, keys: KeyCopy, cells: APIRouter) -> FastAPI:
     """Ready means: Envoys get routes and keys, be they old ones. What is old is told after ``ready``."""
     app = create_app("xds", version=version)
 
@@ -36,4 +36,5 @@ def create(version: str, cache: Cache, keys: KeyCopy) -> FastAPI:
             raise Unavailable(keys.reason or "no keys yet")
         return JSONResponse(keys.document)
 
+    app.include_router(cells)
     return app

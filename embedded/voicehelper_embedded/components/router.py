@@ -25,7 +25,7 @@ class Router(BaseComponent):
 
     @property
     def _admin(self) -> Path:
-        return self.context.home.data(self.name) / "admin.sock"
+        return xds.admin_socket(self.context)
 
     async def prepare(self) -> Launch:
         data = self.context.own_data(self.name)

@@ -14,6 +14,11 @@ def socket(context: Context) -> Path:
     return context.own_data("xds") / "xds.sock"
 
 
+def admin_socket(context: Context) -> Path:
+    """Where Envoy's statistics are: they name every tenant."""
+    return context.home.data("router") / "admin.sock"
+
+
 class Xds(BaseComponent):
     """Goes on serving the last routes when Postgres or identity are away."""
 
@@ -26,6 +31,7 @@ class Xds(BaseComponent):
         config = {
             "postgres_dsn": self.context.dsn("resources_reader"),
             "xds_socket": socket(self.context),
+            "admin_socket": admin_socket(self.context),
             "http_port": self.context.ports["xds-http"],
             "snapshot_file": data / "snapshot.json",
             "jwks_file": data / "jwks.json",

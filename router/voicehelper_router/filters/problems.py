@@ -16,12 +16,16 @@ from voicehelper_router.filters import paths
 
 _BODY = "%LOCAL_REPLY_BODY%"
 RETRY_AFTER_SECONDS = 2
+_SOMEBODY_ACTS_SECONDS = 60
+ASLEEP_ROUTE = "asleep"
+"""Name of the routes whose direct response says that a cell sleeps."""
 LOG_IN = f"log in at {paths.IDENTITY_PREFIX}login and send 'Authorization: Bearer <token>'"
 CONTRADICTION = (
     "the token belongs to another tenant than the request names: send X-Tenant-ID once, with the tenant that the token "
     "was issued for"
 )
 NO_TENANT = "there is no such tenant: it was removed, or its name is misspelt in X-Tenant-ID"
+_NOT_WOKEN = "the tenant's cell sleeps and could not be woken now: try again in a moment"
 _UPSTREAM = "the service behind the router did not answer: try again in a moment"
 
 
@@ -49,19 +53,22 @@ def _all(*filters: dict[str, Any]) -> dict[str, Any]:
 
 
 def _cause(prefix: str) -> dict[str, Any]:
-    expression = f"response.code_details.startsWith('{prefix}')"
+    return _cel(f"response.code_details.startsWith('{prefix}')")
+
+
+def _cel(expression: str) -> dict[str, Any]:
     config = {"@type": types.CEL_FILTER, "expression": expression}
     return {"extension_filter": {"name": "envoy.access_loggers.extension_filters.cel", "typed_config": config}}
 
 
 def _mapper(
-    matches: dict[str, Any], kind: type[errors.AppError], detail: str, *, retry: bool = False, status: int | None = None
+    matches: dict[str, Any], kind: type[errors.AppError], detail: str, *, retry: int = 0, status: int | None = None
 ) -> dict[str, Any]:
     mapper: dict[str, Any] = {"filter": matches, "body_format_override": _format(kind, detail)}
     if status is not None:
         mapper["status_code"] = status
     if retry:
-        after = {"header": {"key": "retry-after", "value": str(RETRY_AFTER_SECONDS)}}
+        after = {"header": {"key": "retry-after", "value": str(retry)}}
         mapper["headers_to_add"] = [{**after, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}]
     return mapper
 
@@ -83,9 +90,22 @@ def render() -> dict[str, Any]:
             _mapper(_all(_status(403), direct), errors.PermissionDenied, _BODY),
             _mapper(_all(_status(404), no_route), errors.NotFound, NO_TENANT),
             _mapper(_all(_status(404), direct), errors.NotFound, _BODY),
-            _mapper(_all(_status(503), direct), errors.Unavailable, _BODY, retry=True),
-            _mapper(_status(503), errors.Unavailable, _UPSTREAM, retry=True),
-            _mapper(_status(502), errors.Unavailable, _UPSTREAM, retry=True, status=503),
+            _mapper(
+                _all(_status(503), direct, _cel(f"xds.route_name == '{ASLEEP_ROUTE}'")),
+                errors.Asleep,
+                _BODY,
+                retry=_SOMEBODY_ACTS_SECONDS,
+            ),
+            # Held requests: what the control plane says about them, and what is said when it is not there.
+            _mapper(
+                _all(_status(503), _cause("ext_authz_denied")), errors.Unavailable, _BODY, retry=RETRY_AFTER_SECONDS
+            ),
+            _mapper(
+                _all(_status(503), _cause("ext_authz_error")), errors.Unavailable, _NOT_WOKEN, retry=RETRY_AFTER_SECONDS
+            ),
+            _mapper(_all(_status(503), direct), errors.Unavailable, _BODY, retry=RETRY_AFTER_SECONDS),
+            _mapper(_status(503), errors.Unavailable, _UPSTREAM, retry=RETRY_AFTER_SECONDS),
+            _mapper(_status(502), errors.Unavailable, _UPSTREAM, retry=RETRY_AFTER_SECONDS, status=503),
             _mapper(_status(504), errors.DeadlineExceeded, "the service behind the router took too long"),
             _mapper(_status(413), errors.TooLarge, "the request is too large"),
             _mapper(_status(408), errors.InvalidArgument, "the request did not arrive in time"),

@@ -10,21 +10,27 @@ import re
 import socket
 import time
 import warnings
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 from joserfc import jwk, jwt
 from voicehelper_core.http import serve_http
 from voicehelper_router import envoy, web
 from voicehelper_router.bootstrap import render
+from voicehelper_router.hold import activity
+from voicehelper_router.hold import http as cells
+from voicehelper_router.hold.servicer import HoldServicer
+from voicehelper_router.hold.waiting import Waiting
 from voicehelper_router.jwks import KeyCopy
 from voicehelper_router.settings import BootstrapSettings
 from voicehelper_router.xds.cache import Cache
-from voicehelper_router.xds.delta import DeltaServicer, create_server
+from voicehelper_router.xds.delta import DeltaServicer
 from voicehelper_router.xds.facts import CellFacts, TenantFacts
+from voicehelper_router.xds.server import create_server
 from voicehelper_router.xds.stream import Response
 
 CELL_A, CELL_B = "aaaaaaaaaaaa", "bbbbbbbbbbbb"
@@ -44,13 +50,14 @@ class Upstream:
         self.answers: dict[str, Any] = {}
         self.next_event = asyncio.Event()
         self.requests = 0
+        self.paths: Counter[str] = Counter()
         self.pause = 0.0
         """Seconds until it answers."""
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, backlog=2048)  # as a cell
 
     async def stop(self) -> None:
         if self._server:
@@ -69,9 +76,13 @@ class Upstream:
                 length = int(dict(headers).get("content-length", 0))
                 await reader.readexactly(length)
                 self.requests += 1
+                self.paths[path] += 1
                 await asyncio.sleep(self.pause)
                 if path.endswith("/sse"):
                     await self._stream(writer)
+                    break
+                if path.endswith("/ticks"):
+                    await self._ticks(writer)
                     break
                 answer = self.answers.get(path) or {
                     "server": self.name, "method": method, "path": path, "headers": headers,
@@ -82,6 +93,14 @@ class Upstream:
                 await writer.drain()
         self._writers.discard(writer)
         writer.close()
+
+    async def _ticks(self, writer: asyncio.StreamWriter) -> None:
+        """Events that need no word from the test."""
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
+        for number in range(3):
+            writer.write(f"id: {number}\ndata: {self.name}{number}\n\n".encode())
+            await writer.drain()
+            await asyncio.sleep(0.02)
 
     async def _stream(self, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
@@ -130,6 +149,9 @@ class RouterUnderTest:
         self.port, self.admin_port, self.xds_port, self.jwks_port = (free_port() for _ in range(4))
         self.log = self.folder / "envoy.log"
         self.keys = KeyCopy(f"http://127.0.0.1:{self.identity.port}/.well-known/jwks.json", self.folder / "jwks.json")
+        self.servicer = DeltaServicer(self.cache, self._before_send)
+        self.waiting = Waiting(self.cache, self.servicer, seconds=10, per_tenant=200, total=1000)
+        self.admin = activity.client(None, "127.0.0.1", self.admin_port)
         self._envoy: asyncio.subprocess.Process | None = None
         self._tasks: list[asyncio.Task[Any]] = []
 
@@ -139,6 +161,25 @@ class RouterUnderTest:
 
     def cell(self, cell_id: str, upstream: Upstream) -> CellFacts:
         return CellFacts(cell_id=cell_id, http=f"127.0.0.1:{upstream.port}")
+
+    async def sleep(self, hibernation: Literal["", "Idle", "Forced"], *, http: bool = True, cell: str = CELL_A) -> None:
+        """The cell falls asleep or wakes, with an address or without, and Envoy has heard of it."""
+        facts = self.cell(cell, self.a if cell == CELL_A else self.b)
+        self.cache.set_cell(
+            cell, facts.model_copy(update={"hibernation": hibernation} | ({} if http else {"http": None}))
+        )
+        await self.settled()
+
+    async def held(self, number: int, cell: str = CELL_A) -> None:
+        """Until so many requests wait for the cell."""
+        async with asyncio.timeout(10):
+            while self.waiting.cells().get(cell, 0) != number:
+                await asyncio.sleep(0.005)
+
+    async def ask_xds(self, path: str) -> httpx.Response:
+        """The HTTP side of the control plane."""
+        async with httpx.AsyncClient(trust_env=False, timeout=40) as client:
+            return await client.get(f"http://127.0.0.1:{self.jwks_port}{path}")
 
     def load(self) -> None:
         self.cache.load(
@@ -157,16 +198,20 @@ class RouterUnderTest:
             await upstream.start()
         self.load()
         await self.start_xds()
-        http = serve_http(web.create("test", self.cache, self.keys), "127.0.0.1", self.jwks_port)
+        use = cells.create(self.cache, self.waiting, activity.Activity(self.admin, 0))
+        http = serve_http(web.create("test", self.cache, self.keys, use), "127.0.0.1", self.jwks_port)
         self._http = http
-        self._tasks = [asyncio.create_task(http.serve()), asyncio.create_task(self.keys.run(0.2))]
+        self._tasks = [
+            asyncio.create_task(http.serve()),
+            asyncio.create_task(self.keys.run(0.2)),
+            asyncio.create_task(self.waiting.run()),
+        ]
         while self.keys.document is None:
             await asyncio.sleep(0.02)
         await self.start_envoy()
 
     async def start_xds(self) -> None:
-        self.servicer = DeltaServicer(self.cache, self._before_send)
-        self.server, _ = create_server(self.servicer, "127.0.0.1", self.xds_port)
+        self.server, _ = create_server(self.servicer, HoldServicer(self.waiting), "127.0.0.1", self.xds_port)
         await self.server.start()
 
     async def _before_send(self, response: Response) -> None:
@@ -213,9 +258,12 @@ class RouterUnderTest:
         await self.stop_envoy()
         if self._tasks:
             self._http.should_exit = True
-            self._tasks[1].cancel()
+            for task in self._tasks[1:]:
+                task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.server.stop(0)
+        if self.admin:
+            await self.admin.aclose()
         for upstream in (self.a, self.b, self.identity):
             await upstream.stop()
 
@@ -231,7 +279,9 @@ class RouterUnderTest:
         async with httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=15) as client:
             return await client.request(more.pop("method", "GET"), path, headers=headers, **more)
 
-    async def raw(self, target: str, headers: list[tuple[str, str]], method: str = "GET") -> tuple[int, bytes]:
+    async def raw(
+        self, target: str, headers: list[tuple[str, str]], method: str = "GET", seconds: float = 15
+    ) -> tuple[int, bytes]:
         """Byte for byte what is given: no client library tidies it up."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         lines = [f"{method} {target} HTTP/1.1", "host: router", "connection: close"]
@@ -239,7 +289,7 @@ class RouterUnderTest:
         writer.write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
         await writer.drain()
         try:
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(seconds):
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
                 length = re.search(r"content-length: (\d+)", head)
                 body = await reader.readexactly(int(length[1])) if length else await reader.read()

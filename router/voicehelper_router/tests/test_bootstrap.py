@@ -49,4 +49,4 @@ def test_listener_waits_for_routes() -> None:
 def test_filters_in_order() -> None:
     manager = render(SETTINGS)["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
     found = [item["name"].rpartition(".")[2] for item in manager["http_filters"]]
-    assert found == ["lua", "jwt_authn", "rbac", "router"]
+    assert found == ["lua", "jwt_authn", "rbac", "ext_authz", "router"]

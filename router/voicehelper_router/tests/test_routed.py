@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import httpx
@@ -46,3 +47,20 @@ def test_discovery_and_health_need_nothing(platform: Any) -> None:
     assert get(platform, "/healthz").text == "ok\n"
     assert get(platform, "/.well-known/openid-configuration").json()["issuer"]
     assert get(platform, "/.well-known/jwks.json").json()["keys"]
+
+
+def test_use_of_cells_is_told_and_probes_are_not_in_it(platform: Any) -> None:
+    def requests() -> dict[str, int]:
+        url = f"http://127.0.0.1:{platform.ports['xds-http']}/cells/activity"
+        answer = httpx.get(url, timeout=30, trust_env=False)
+        assert answer.status_code == 200, answer.text
+        return {cell: use["requests"] for cell, use in answer.json()["cells"].items()}
+
+    time.sleep(3)  # longer than figures are kept
+    before = requests()
+    for _ in range(5):
+        assert get(platform, "/api/v1/conversations", tenant="acme", token=platform.token("acme")).status_code == 200
+        get(platform, "/api/v1/probe", tenant="acme", token=platform.token("acme"))
+    time.sleep(3)
+    after = requests()
+    assert sorted(after[cell] - before[cell] for cell in before) == [0] * (len(before) - 1) + [5]

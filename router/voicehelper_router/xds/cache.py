@@ -10,11 +10,11 @@ from prometheus_client import Gauge
 from voicehelper_core.log import get_logger
 
 from voicehelper_router.xds.facts import CellFacts, TenantFacts
-from voicehelper_router.xds.snapshot import InconsistentSnapshot, Snapshot, build
+from voicehelper_router.xds.snapshot import InconsistentSnapshot, Snapshot, build, meets
 
 log = get_logger(__name__)
 TENANTS = Gauge("router_tenants", "Tenants that the router knows")
-CELLS = Gauge("router_cells", "Cells that the router can route to")
+CELLS = Gauge("router_cells", "Cells that the router knows")
 STALE = Gauge("router_snapshot_stale", "1 while routes come from disk or from before Postgres was lost")
 
 
@@ -74,7 +74,9 @@ class Cache:
 
     def _refresh(self, last: Snapshot) -> None:
         cells = {cell_id: self.cells.get(cell_id) for cell_id in self._cells_changed}
-        moved = {cell_id for cell_id, cell in cells.items() if (cell is None) == (cell_id in last.cells)}
+        moved = {
+            cell_id for cell_id, cell in cells.items() if last.cells.get(cell_id) != (meets(cell) if cell else None)
+        }
         names = set(self._tenants_changed)
         if moved:
             names |= {tenant.name for tenant in self.tenants.values() if tenant.cell_id in moved}

@@ -16,6 +16,8 @@ IDENTITY = "identity-http"
 CONNECT_TIMEOUT = "1s"
 MAX_REQUESTS = 10_000
 """At once, of one cluster. An open stream of events is a request that lasts, and over HTTP/1.1 a connection too."""
+MAX_PENDING = 1024
+"""Waiting for a connection."""
 
 
 def http_name(cell_id: str) -> str:
@@ -33,9 +35,10 @@ def defaults(*, http2: bool = False) -> dict[str, Any]:
     protocol: dict[str, Any] = {"http2_protocol_options": {}} if http2 else {"http_protocol_options": {}}
     breaker = {
         "max_connections": 100 if http2 else MAX_REQUESTS,
-        "max_pending_requests": 1024,
+        "max_pending_requests": MAX_PENDING,
         "max_requests": MAX_REQUESTS,
         "max_retries": 3,
+        "track_remaining": True,  # what is left tells what is in flight (``activity``)
     }
     options = {
         "@type": types.HTTP_OPTIONS,
@@ -79,7 +82,9 @@ def _cluster(name: str, endpoint: str, *, http2: bool = False) -> Rendered:
 
 
 def of_cell(cell: CellFacts) -> list[Rendered]:
-    """The cell's clusters."""
+    """The cell's clusters; none while it has no address."""
+    if not cell.http:
+        return []
     clusters = [_cluster(http_name(cell.cell_id), cell.http)]
     if cell.grpc:
         clusters.append(_cluster(grpc_name(cell.cell_id), cell.grpc, http2=True))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import grpc.aio
@@ -23,15 +22,6 @@ RESOURCES = Counter("router_xds_resources", "Resources sent, removals included",
 REJECTIONS = Counter("router_xds_rejections", "Deltas that an Envoy refused (NACK)", ["type"])
 
 BeforeSend = Callable[[Response], Awaitable[None]]
-_OPTIONS = [
-    # Envoy pings to notice a dead control plane; that is no abuse.
-    ("grpc.http2.min_ping_interval_without_data_ms", 5000),
-    ("grpc.http2.max_ping_strikes", 0),
-    ("grpc.keepalive_permit_without_calls", 1),
-    # An Envoy that comes back begins with the version of each resource that it has: 5 MB with 100,000 tenants, and
-    # gRPC's own limit of 4 MiB would turn it away for ever.
-    ("grpc.max_receive_message_length", 256 * 2**20),
-]
 
 
 def short(type_url: str) -> str:
@@ -57,7 +47,10 @@ class DeltaServicer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):
     def __init__(self, cache: Cache, before_send: BeforeSend | None = None) -> None:
         self._cache = cache
         self._before_send = before_send
-        self.streams: set[Stream] = set()
+        self.streams: dict[Stream, None] = {}
+        """In the order in which they came."""
+        self.listeners: list[asyncio.Event] = []
+        """Set whenever an Envoy says something."""
 
     async def DeltaAggregatedResources(self, request_iterator: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
         """Until Envoy goes away."""
@@ -75,7 +68,7 @@ class DeltaServicer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):
                 wake.set()
 
         reading = asyncio.create_task(read(), name="xds-read")
-        self.streams.add(stream)
+        self.streams[stream] = None
         STREAMS.inc()
         log.info("envoy connected", peer=context.peer())
         try:
@@ -94,11 +87,16 @@ class DeltaServicer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):
             with contextlib.suppress(asyncio.CancelledError, grpc.RpcError, grpc.aio.UsageError):
                 await reading
             self._cache.forget(wake)
-            self.streams.discard(stream)
+            self.streams.pop(stream, None)
             STREAMS.dec()
             log.info("envoy disconnected", peer=context.peer())
 
+    def of_node(self, node: str) -> Stream | None:
+        """The stream of this Envoy: the newest, where one that it lost still seems to be there."""
+        return next((stream for stream in reversed(self.streams) if stream.node == node), None)
+
     def _read(self, stream: Stream, request: Any) -> None:
+        stream.node = request.node.id or stream.node  # only the first message says it
         rejection = stream.request(
             request.type_url,
             subscribe=list(request.resource_names_subscribe),
@@ -111,12 +109,5 @@ class DeltaServicer(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):
             kind = short(rejection.type_url)
             REJECTIONS.labels(kind).inc()
             log.error("envoy refused resources", type=kind, reason=rejection.reason, names=rejection.names)
-
-
-def create_server(
-    servicer: DeltaServicer, host: str, port: int, socket: Path | None = None
-) -> tuple[grpc.aio.Server, int]:
-    """A server that is not started yet, and its port (0 chooses one); with ``socket`` it listens there instead."""
-    server = grpc.aio.server(options=_OPTIONS)
-    ads_pb2_grpc.add_AggregatedDiscoveryServiceServicer_to_server(servicer, server)
-    return server, server.add_insecure_port(f"unix:{socket}" if socket else f"{host}:{port}")
+        for event in self.listeners:
+            event.set()

@@ -10,20 +10,31 @@ from pydantic import BaseModel, ConfigDict
 from voicehelper_crds import Cell, Tenant
 from voicehelper_crds.meta import Condition
 
+Meets = Literal["cell", "held", "asleep"]
+"""A cell answers, requests wait for it, or they are refused."""
 _ENDPOINT = re.compile(r"^(\[[0-9a-fA-F:.]+\]|[a-zA-Z0-9.-]{1,253}):(?P<port>[0-9]{1,5})$")
 
 
 class CellFacts(BaseModel):
-    """A cell that can be routed to."""
+    """A cell, awake or asleep."""
 
     model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
 
     cell_id: str
     """Key of the cell's resources."""
-    http: str
-    """host:port of the BFF."""
+    http: str | None = None
+    """host:port of the BFF; None while there is none: the cell sleeps, or does not run yet."""
     grpc: str | None = None
     """host:port of the gRPC services."""
+    hibernation: Literal["", "Idle", "Forced"] = ""
+    """Why it sleeps."""
+
+    @property
+    def meets(self) -> Meets:
+        """What requests to it meet. Awake and without an address is between waking and running."""
+        if self.hibernation == "Forced":
+            return "asleep"
+        return "cell" if self.http and not self.hibernation else "held"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +46,7 @@ class TenantFacts:
     state: Literal["routable", "suspended", "unavailable"]
     """What requests meet."""
     cell_id: str | None = None
-    """The cell that serves it."""
+    """The cell that serves it, or would."""
 
 
 def _holds(conditions: list[Condition], kind: str) -> bool:
@@ -47,8 +58,11 @@ def tenant(resource: Tenant) -> TenantFacts:
     name, status = resource.metadata.name, resource.status
     if resource.spec.suspended or _holds(status.conditions, "Suspended"):
         return TenantFacts(name=name, state="suspended")
-    if resource.metadata.deletion_timestamp or not status.cell_id or not _holds(status.conditions, "Routable"):
+    if resource.metadata.deletion_timestamp or not status.cell_id:
         return TenantFacts(name=name, state="unavailable")
+    if not _holds(status.conditions, "Routable"):
+        # The cell says more where it was put to sleep.
+        return TenantFacts(name=name, state="unavailable", cell_id=status.cell_id)
     return TenantFacts(name=name, state="routable", cell_id=status.cell_id)
 
 
@@ -59,9 +73,11 @@ def _endpoint(text: str | None) -> str | None:
 
 
 def cell(resource: Cell) -> CellFacts | None:
-    """None while the cell has no endpoint that a request could go to."""
+    """None while nothing can be routed to the cell and no request should wait for it."""
     status = resource.status
     http = _endpoint(status.endpoints.http)
-    if not status.cell_id or not http:
+    hopeless = resource.metadata.deletion_timestamp or (status.endpoints.http and not status.hibernation)
+    if not status.cell_id or (not http and hopeless):
         return None
-    return CellFacts(cell_id=status.cell_id, http=http, grpc=_endpoint(status.endpoints.grpc))
+    grpc = _endpoint(status.endpoints.grpc) if http else None
+    return CellFacts(cell_id=status.cell_id, http=http, grpc=grpc, hibernation=status.hibernation)

@@ -6,7 +6,7 @@ of its own, whose key no tenant can have (names begin with a letter), and tenant
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar
@@ -45,7 +45,7 @@ class Scope:
     @property
     def version(self) -> str:
         """Name and key never change, so it follows from the configuration (and from how scopes are written)."""
-        return _version(self.configuration)
+        return version_of(self.configuration)
 
     @property
     def message(self) -> AnyMessage:
@@ -56,7 +56,8 @@ class Scope:
 
 
 @lru_cache(65536)
-def _version(configuration: str) -> str:
+def version_of(configuration: str) -> str:
+    """Version of all scopes that name this configuration."""
     return digest(Scope("", "", configuration).content)
 
 
@@ -70,9 +71,14 @@ def public() -> Scope:
     return of_name(PUBLIC_TENANT, routes.PUBLIC)
 
 
+def name_of(tenant: str) -> str:
+    """Name of a tenant's scope."""
+    return f"{_TENANT}{tenant}"
+
+
 def of_name(tenant: str, configuration: str) -> Scope:
     """A tenant's scope."""
-    return Scope(f"{_TENANT}{tenant}", tenant, configuration)
+    return Scope(name_of(tenant), tenant, configuration)
 
 
 def is_hold(name: str) -> bool:
@@ -80,10 +86,11 @@ def is_hold(name: str) -> bool:
     return name.startswith(_HOLD)
 
 
-def configuration_of(tenant: TenantFacts, cells: Collection[str]) -> str:
-    """The route configuration that a tenant's requests meet, given the ids of the cells that can be routed to."""
+def configuration_of(tenant: TenantFacts, cells: Mapping[str, str]) -> str:
+    """The route configuration that a tenant's requests meet, given those that cells' requests meet."""
     if tenant.state == "suspended":
         return routes.SUSPENDED
-    if tenant.state == "routable" and tenant.cell_id and tenant.cell_id in cells:
-        return routes.cell_name(tenant.cell_id)
+    of_cell = cells.get(tenant.cell_id or "")
+    if of_cell and (tenant.state == "routable" or of_cell == routes.ASLEEP):
+        return of_cell
     return routes.UNAVAILABLE

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from voicehelper_router.xds import clusters, routes, scopes
+from voicehelper_router.xds import clusters, held, routes, scopes
 from voicehelper_router.xds.facts import CellFacts, TenantFacts
-from voicehelper_router.xds.resource import Resource
+from voicehelper_router.xds.resource import Rendered, Resource
 from voicehelper_router.xds.scopes import Scope
 
 
@@ -30,7 +30,8 @@ class Snapshot:
     clusters: Mapping[str, Resource] = field(default_factory=dict)
     routes: Mapping[str, Resource] = field(default_factory=dict)
     scopes: Mapping[str, Scope] = field(default_factory=dict)
-    cells: frozenset[str] = frozenset()
+    cells: Mapping[str, str] = field(default_factory=dict)
+    """Id of each cell, and the name of the route configuration that its tenants meet."""
     change: Change | None = None
     """Spares those who have the scopes before it a comparison of all."""
 
@@ -39,22 +40,26 @@ class Snapshot:
     ) -> Snapshot:
         """The snapshot after these changed (None: gone); nothing else is built again.
 
-        A cell that comes or goes changes what its tenants meet: they have to be among ``tenants``.
+        A cell that comes, goes, sleeps or wakes changes what its tenants meet: they have to be among ``tenants``.
         """
         cells = cells or {}
-        known = self.cells.difference(cells).union(key for key, cell in cells.items() if cell)
+        known = {**self.cells, **{cell_id: meets(cell) for cell_id, cell in cells.items() if cell}}
         new_clusters, new_routes = dict(self.clusters), dict(self.routes)
         new_scopes: dict[str, Scope | None] = {}
         for cell_id, cell in cells.items():
             for name in (clusters.http_name(cell_id), clusters.grpc_name(cell_id)):
                 new_clusters.pop(name, None)
-            configuration = routes.cell_name(cell_id)
-            new_routes.pop(configuration, None)
-            hold = scopes.hold(configuration)
-            new_scopes[hold.name] = hold if cell else None
-            if cell:
-                new_clusters |= {item.name: item for item in clusters.of_cell(cell)}
-                new_routes[configuration] = routes.of_cell(cell)
+            for name in (routes.cell_name(cell_id), held.name(cell_id)):
+                new_routes.pop(name, None)
+                new_scopes[scopes.hold(name).name] = None
+            if cell is None:
+                known.pop(cell_id, None)
+                continue
+            new_clusters |= {item.name: item for item in clusters.of_cell(cell)}
+            for configuration in configurations(cell):
+                new_routes[configuration.name] = configuration
+                hold = scopes.hold(configuration.name)
+                new_scopes[hold.name] = hold
         for name, tenant in tenants.items():
             scope = scopes.of_name(name, scopes.configuration_of(tenant, known) if tenant else "")
             new_scopes[scope.name] = scope if tenant else None
@@ -67,18 +72,38 @@ class Snapshot:
         return Snapshot(new_clusters, new_routes, all_scopes, known, Change(self.scopes, tuple(new_scopes)))
 
 
+def configurations(cell: CellFacts) -> list[Rendered]:
+    """A cell's own: where requests go, as long as it has an address, and where they wait, while they do.
+
+    The first stays while the cell falls asleep, for what was on its way there.
+    """
+    found = [routes.of_cell(cell)] if cell.http else []
+    return [*found, held.of_cell(cell)] if cell.meets == "held" else found
+
+
+def meets(cell: CellFacts) -> str:
+    """Name of the route configuration that a cell's tenants meet."""
+    match cell.meets:
+        case "cell":
+            return routes.cell_name(cell.cell_id)
+        case "held":
+            return held.name(cell.cell_id)
+        case "asleep":
+            return routes.ASLEEP
+
+
 def build(tenants: Iterable[TenantFacts], cells: Iterable[CellFacts]) -> Snapshot:
     """The snapshot. Raises InconsistentSnapshot."""
     cells = list(cells)
-    known = {cell.cell_id for cell in cells}
-    configurations = [*routes.common(), *(routes.of_cell(cell) for cell in cells)]
+    known = {cell.cell_id: meets(cell) for cell in cells}
+    all_routes = [*routes.common(), *(item for cell in cells for item in configurations(cell))]
     of_tenants = [scopes.of_name(tenant.name, scopes.configuration_of(tenant, known)) for tenant in tenants]
-    all_scopes = [*(scopes.hold(item.name) for item in configurations), scopes.public(), *of_tenants]
+    all_scopes = [*(scopes.hold(item.name) for item in all_routes), scopes.public(), *of_tenants]
     snapshot = Snapshot(
         clusters={item.name: item for cell in cells for item in clusters.of_cell(cell)},
-        routes={item.name: item for item in configurations},
+        routes={item.name: item for item in all_routes},
         scopes={item.name: item for item in all_scopes},
-        cells=frozenset(known),
+        cells=known,
     )
     check(snapshot, all_scopes)
     return snapshot

@@ -44,6 +44,8 @@ class Stream:
     """State of one connected Envoy."""
 
     types: dict[str, Subscription] = field(default_factory=dict)
+    node: str = ""
+    """Which Envoy it is."""
     _count: int = 0
     _settled: Snapshot | None = None
 
@@ -86,6 +88,21 @@ class Stream:
     def has(self, snapshot: Snapshot | None) -> bool:
         """Whether Envoy has everything of it (but what it rejected)."""
         return snapshot is not None and self._settled is snapshot
+
+    def acknowledged(self, scope: str, version: str | None) -> bool:
+        """Whether Envoy has this version of a scope (None: not the scope), and no other one is on its way."""
+        state = self.types.get(types.SCOPE)
+        return state is not None and not state.travelling(scope) and state.held.get(scope) == version
+
+    def uses(self, version: str) -> bool:
+        """Whether Envoy has a tenant's scope of this version, or is being sent one."""
+        state = self.types.get(types.SCOPE)
+        if state is None:
+            return False
+        sent = state.pending.versions if state.pending else {}
+        return any(
+            found == version and not scopes.is_hold(name) for each in (state.held, sent) for name, found in each.items()
+        )
 
     def _want(self, snapshot: Snapshot) -> None:
         if (state := self.types.get(types.CLUSTER)) is not None:

@@ -100,6 +100,10 @@ class Subscription:
             else:
                 self._surplus.pop(name, None)
 
+    def travelling(self, name: str) -> bool:
+        """Whether a response with the resource, or its removal, is on its way."""
+        return self.pending is not None and (name in self.pending.versions or name in self.pending.removed)
+
     def sending(self, nonce: str, resources: list[Resource], removed: list[str]) -> None:
         """Remember what is on its way."""
         self.answered = True

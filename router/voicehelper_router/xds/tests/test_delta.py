@@ -5,14 +5,19 @@ from __future__ import annotations
 import grpc.aio
 from envoy.service.discovery.v3 import ads_pb2_grpc, discovery_pb2
 from voicehelper_router import types
+from voicehelper_router.hold.servicer import HoldServicer
+from voicehelper_router.hold.waiting import Waiting
 from voicehelper_router.xds.cache import Cache
-from voicehelper_router.xds.delta import DeltaServicer, create_server
+from voicehelper_router.xds.delta import DeltaServicer
+from voicehelper_router.xds.server import create_server
 
 
 async def test_an_envoy_that_has_100000_tenants_may_come_back() -> None:
     cache = Cache()
     cache.load([], [])
-    server, port = create_server(DeltaServicer(cache), "127.0.0.1", 0)
+    servicer = DeltaServicer(cache)
+    holds = HoldServicer(Waiting(cache, servicer, seconds=1, per_tenant=1, total=1))
+    server, port = create_server(servicer, holds, "127.0.0.1", 0)
     await server.start()
     request = discovery_pb2.DeltaDiscoveryRequest(
         type_url=types.SCOPE,

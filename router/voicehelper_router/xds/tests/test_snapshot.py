@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from voicehelper_router.xds import clusters, routes, scopes
+from voicehelper_router.filters import paths
+from voicehelper_router.xds import clusters, held, routes, scopes
 from voicehelper_router.xds.cache import Cache
 from voicehelper_router.xds.facts import CellFacts, TenantFacts
 from voicehelper_router.xds.snapshot import InconsistentSnapshot, Snapshot, build
@@ -15,7 +16,13 @@ from voicehelper_router.xds.snapshot import InconsistentSnapshot, Snapshot, buil
 IDS = [letter * 12 for letter in "abcdef"]
 endpoints = st.sampled_from(["127.0.0.1:1", "cell.example:8080", "[::1]:9"])
 cells = st.lists(
-    st.builds(CellFacts, cell_id=st.sampled_from(IDS), http=endpoints, grpc=st.none() | endpoints),
+    st.builds(
+        CellFacts,
+        cell_id=st.sampled_from(IDS),
+        http=st.none() | endpoints,
+        grpc=st.none() | endpoints,
+        hibernation=st.sampled_from(["", "Idle", "Forced"]),
+    ),
     unique_by=lambda cell: cell.cell_id,
 )
 tenant = st.builds(
@@ -62,7 +69,16 @@ def test_one_changed_tenant_is_one_changed_scope(
 
 changes = st.lists(
     st.tuples(st.sampled_from(["a", "b", "c", "d"]), st.none() | tenant)
-    | st.tuples(st.sampled_from(IDS), st.none() | st.builds(CellFacts, cell_id=st.just(""), http=endpoints)),
+    | st.tuples(
+        st.sampled_from(IDS),
+        st.none()
+        | st.builds(
+            CellFacts,
+            cell_id=st.just(""),
+            http=st.none() | endpoints,
+            hibernation=st.sampled_from(["", "Idle", "Forced"]),
+        ),
+    ),
     max_size=20,
 )
 
@@ -122,6 +138,57 @@ def test_what_a_tenant_meets() -> None:
     assert met["elsewhere"] == routes.UNAVAILABLE
     assert met["asleep"] == routes.SUSPENDED
     assert met["coming"] == routes.UNAVAILABLE
+
+
+def test_what_tenants_of_a_cell_that_sleeps_meet() -> None:
+    """Idle and between waking and running: the same. Put to sleep by hand: refused, whatever the tenant's state."""
+    tenants_of_one = [
+        TenantFacts(name="acme", state="routable", cell_id=IDS[0]),
+        TenantFacts(name="coming", state="unavailable", cell_id=IDS[0]),
+        TenantFacts(name="suspended", state="suspended", cell_id=IDS[0]),
+    ]
+
+    def met(**facts: str) -> list[str]:
+        snapshot = build(tenants_of_one, [CellFacts.model_validate({"cell_id": IDS[0], **facts})])
+        return [snapshot.scopes[f"tenant:{item.name}"].configuration for item in tenants_of_one]
+
+    waiting = [held.name(IDS[0]), routes.UNAVAILABLE, routes.SUSPENDED]
+    assert met() == met(hibernation="Idle") == met(hibernation="Idle", http="127.0.0.1:1") == waiting
+    assert met(hibernation="Forced") == [routes.ASLEEP, routes.ASLEEP, routes.SUSPENDED]
+    assert met(http="127.0.0.1:1")[0] == routes.cell_name(IDS[0])
+
+
+def test_where_requests_wait_is_the_cell_but_for_the_wait() -> None:
+    """Identity is not held, the probe is answered, everything else has the cell's own routes."""
+    cell = CellFacts(cell_id=IDS[0], http="127.0.0.1:1", grpc="127.0.0.1:2")
+    of_cell, waiting = (
+        item.content["virtual_hosts"][0]["routes"] for item in (routes.of_cell(cell), held.of_cell(cell))
+    )
+    wait = "typed_per_filter_config"
+    assert [route["match"] for route in waiting] == [route["match"] for route in of_cell]
+    for route, same in zip(waiting, of_cell, strict=True):
+        if route["match"] == {"path": paths.PROBE}:
+            assert route["direct_response"]["status"] == 503
+            assert wait not in route
+        elif wait in route:
+            assert {name: value for name, value in route.items() if name != wait} == same
+            assert same["stat_prefix"] == IDS[0]
+        else:
+            assert route == same
+            assert route.get("route", {}).get("cluster") in (clusters.IDENTITY, None)
+    assert not [route for route in of_cell if wait in route]
+
+
+def test_a_cell_that_falls_asleep_keeps_its_clusters_while_it_has_an_address() -> None:
+    cell = CellFacts(cell_id=IDS[0], http="127.0.0.1:1")
+    awake = build([], [cell])
+    falling = awake.changed({}, {IDS[0]: cell.model_copy(update={"hibernation": "Idle"})})
+    assert falling.clusters == awake.clusters
+    assert set(falling.routes) == {*awake.routes, held.name(IDS[0])}
+    asleep = falling.changed({}, {IDS[0]: CellFacts(cell_id=IDS[0], hibernation="Idle")})
+    assert not asleep.clusters
+    assert routes.cell_name(IDS[0]) not in asleep.routes
+    assert versions(asleep.changed({}, {IDS[0]: cell})) == versions(awake)
 
 
 def test_two_tenants_of_one_name_are_refused() -> None:

@@ -38,13 +38,18 @@ def a_tenant(
 
 
 def a_cell(
-    name: str = "one", http: str | None = "127.0.0.1:1", cell_id: str | None = CELL_ID, grpc: str | None = None
-) -> Cell:
+    name: str = "one", http: str | None = "127.0.0.1:1", cell_id: str | None = CELL_ID, grpc: str | None = None,
+    hibernation: str = "", **meta: Any,
+) -> Cell:  # fmt: skip
     return Cell.model_validate(
         {
             "kind": "Cell",
-            "metadata": {"name": name},
-            "status": {"cellId": cell_id, "endpoints": {"http": http, "grpc": grpc}},
+            "metadata": {"name": name, **meta},
+            "status": {
+                "cellId": cell_id,
+                "endpoints": {"http": http, "grpc": grpc},
+                "hibernation": hibernation,
+            },
         }
     )
 
@@ -68,9 +73,34 @@ def test_state_of_a_tenant(resource: Tenant, state: str) -> None:
     assert facts.tenant(resource).state == state
 
 
-@pytest.mark.parametrize("http", [None, "", "nohost", "host:0", "host:99999", "a b:80", "host:80/x", "http://host:80"])
+@pytest.mark.parametrize("http", ["nohost", "host:0", "host:99999", "a b:80", "host:80/x", "http://host:80"])
 def test_cell_without_a_usable_endpoint(http: str | None) -> None:
     assert facts.cell(a_cell(http=http)) is None
+
+
+@pytest.mark.parametrize(
+    ("hibernation", "http", "meets"),
+    [
+        ("", "127.0.0.1:1", "cell"),
+        ("", None, "held"),
+        ("", "", "held"),
+        ("Idle", "127.0.0.1:1", "held"),
+        ("Idle", None, "held"),
+        ("Idle", "nohost", "held"),
+        ("Forced", "127.0.0.1:1", "asleep"),
+        ("Forced", None, "asleep"),
+    ],
+)
+def test_what_requests_to_a_cell_meet(hibernation: str, http: str | None, meets: str) -> None:
+    found = facts.cell(a_cell(http=http, hibernation=hibernation))
+    assert found is not None
+    assert found.meets == meets
+
+
+def test_nobody_waits_for_a_cell_that_goes() -> None:
+    assert facts.cell(a_cell(http=None, deletionTimestamp=NOW)) is None
+    assert facts.cell(a_cell(deletionTimestamp=NOW)) is not None
+    assert facts.cell(a_cell(cell_id=None)) is None
 
 
 def test_bad_grpc_endpoint_costs_only_grpc() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from voicehelper_router import types
-from voicehelper_router.xds import scopes
+from voicehelper_router.xds import held, scopes
 from voicehelper_router.xds.facts import CellFacts, TenantFacts
 from voicehelper_router.xds.resource import Resource
 from voicehelper_router.xds.snapshot import Snapshot, build
@@ -17,7 +19,9 @@ TENANTS = ["acme", "globex", "initech"]
 
 
 def clusters_of(configuration: Resource) -> set[str]:
-    """Clusters of cells that a route configuration names."""
+    """Clusters of cells that a route configuration sends requests to at once."""
+    if held.is_held(configuration.name):
+        return set()
     named = [route.get("route", {}).get("cluster", "") for route in configuration.content["virtual_hosts"][0]["routes"]]
     return {name for name in named if name and name != "identity-http"}
 
@@ -81,6 +85,11 @@ class Changes(RuleBasedStateMachine):
         )
         self.cell_changed(cell_id)
 
+    @rule(cell_id=st.sampled_from(CELLS), hibernation=st.sampled_from(["", "Idle", "Forced"]), there=st.booleans())
+    def cell_sleeps_or_wakes(self, cell_id: str, hibernation: Literal["", "Idle", "Forced"], there: bool) -> None:
+        self.cells[cell_id] = CellFacts(cell_id=cell_id, http="127.0.0.1:1" if there else None, hibernation=hibernation)
+        self.cell_changed(cell_id)
+
     @rule(cell_id=st.sampled_from(CELLS))
     def cell_goes(self, cell_id: str) -> None:
         self.cells.pop(cell_id, None)
@@ -125,6 +134,7 @@ class Changes(RuleBasedStateMachine):
                 self.envoy_receives()
                 self.every_tenant_that_envoy_knows_has_a_route_and_its_clusters()
         assert self.stream.has(self.snapshot)
+        assert all(self.stream.acknowledged(name, item.version) for name, item in self.snapshot.scopes.items())
         assert self.envoy.serving
         for kind, wanted in (
             (types.CLUSTER, self.snapshot.clusters),
@@ -142,6 +152,8 @@ class Changes(RuleBasedStateMachine):
         for scope in self.envoy.held[types.SCOPE].values():
             if scopes.is_hold(scope.name):
                 continue
+            if self.stream.acknowledged(scope.name, scope.version):
+                assert self.envoy.held[types.SCOPE][scope.name].version == scope.version
             configuration = self.envoy.held[types.ROUTES].get(scope.configuration)
             assert configuration is not None, f"{scope.name} would be answered with 404"
             missing = clusters_of(configuration) - set(self.envoy.held[types.CLUSTER])
