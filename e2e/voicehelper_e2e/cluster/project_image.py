@@ -25,8 +25,10 @@ ROOT = Path(__file__).resolve().parents[3]
 NAME = "localhost/voicehelper/voicehelper"
 ROOMS = ("crds", "core", "operator", "control_plane", "router", "cell", "analytics", "cli")
 EXTRAS = ("analytics", "cell", "cli", "control-plane", "inference", "kubernetes", "operator", "router")
-PACKAGES = ("libpython3.11-stdlib", "python3.11-minimal", "libstdc++6", "tzdata")
-_NOT_NEEDED = ("debconf", "dpkg", "install-info", "mailcap", "media-types", "mime-support", "readline-common")
+PACKAGES = ("ca-certificates", "libpython3.11-stdlib", "python3.11-minimal", "libstdc++6", "tzdata")
+_NOT_NEEDED = (
+    "debconf", "dpkg", "install-info", "mailcap", "media-types", "mime-support", "openssl", "readline-common",
+)  # fmt: skip
 """What only serves to install packages, or for people."""
 _LINKS = ("bin", "sbin", "lib", "lib64")
 _WITHOUT = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/lintian", "usr/share/bug")
@@ -80,6 +82,7 @@ def _unpacked(work: Path, wanted: list[str], say: Callable[[str], None]) -> Entr
         (root / name).symlink_to(f"usr/{name}")
     for package in sorted(packages.glob("*.deb")):
         run("dpkg-deb", "-x", str(package), str(root))
+    _authorities(root)
     for name in _WITHOUT:
         shutil.rmtree(root / name, ignore_errors=True)
     (root / "tmp").mkdir(mode=0o1777, exist_ok=True)
@@ -89,6 +92,14 @@ def _unpacked(work: Path, wanted: list[str], say: Callable[[str], None]) -> Entr
     )
     (root / "etc" / "group").write_text("root:x:0:\nvoicehelper:x:65532:\n")
     return [(path, path.name) for path in sorted(root.iterdir())]
+
+
+def _authorities(root: Path) -> None:
+    """One file of all certificates, which the package's own script would make."""
+    known = sorted((root / "usr/share/ca-certificates").rglob("*.crt"))
+    target = root / "etc/ssl/certs/ca-certificates.crt"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text("".join(path.read_text() for path in known))
 
 
 def _closure() -> set[str]:

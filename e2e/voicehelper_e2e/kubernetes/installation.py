@@ -68,6 +68,20 @@ class Installation:
                 "--values", file.name, "--wait", "--timeout", _WAIT,
             )  # fmt: skip
 
+    def remove(self) -> None:
+        """Tenants and cells with their data, the releases, and what a chart leaves on purpose."""
+        kinds = "tenants,cells,tenantplans,cellclasses"
+        listed = self.kubectl("get", kinds, "-o", "name", "--ignore-not-found").split()
+        for name in (item for item in listed if item.startswith(("tenant.", "cell."))):
+            self.kubectl(
+                "patch", name, "--type=merge", "-p", '{"spec":{"deletion":{"policy":"Delete","protect":false}}}'
+            )
+        for kind in kinds.split(","):
+            self.kubectl("delete", kind, "--all", "--timeout=180s")
+        self.uninstall()
+        self.kubectl("delete", "crd", "--ignore-not-found", *(f"{kind}.voicehelper.io" for kind in kinds.split(",")))
+        self.kubectl("delete", "namespace", NAMESPACE, "voicehelper-monitoring", "--timeout=120s")
+
     def uninstall(self) -> None:
         """Both releases; resources stay."""
         for release in ("voicehelper", "voicehelper-crds"):

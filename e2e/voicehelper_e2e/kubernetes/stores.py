@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 import time
@@ -11,9 +12,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import httpx
+from confluent_kafka import admin as kafka
 from voicehelper_cli.failures import Failure
 from voicehelper_control_plane.identity.keys import Signer
+from voicehelper_embedded.context import DATABASE, kafka_admin
 from voicehelper_embedded.throwaway import Platform, environment_of
 
 from voicehelper_e2e.cluster.binaries import VERSITYGW, built
@@ -99,6 +103,37 @@ class Stores:
         access, secret = json.loads(file.read_text())
         return access, secret
 
+    def traces(self, cell_id: str) -> list[str]:
+        """What the stores still have of a cell: roles and schemas, topics and users, buckets."""
+        found = asyncio.run(self._postgres_traces(cell_id))
+        client = kafka.AdminClient(self._kafka_admin)
+        found += [f"topic {name}" for name in client.list_topics(timeout=10).topics if name.startswith(f"{cell_id}.")]
+        users = client.describe_user_scram_credentials().result(10)
+        found += [f"user {name}" for name in users if name == cell_id]
+        buckets = self.folder / "s3" / "data"
+        return found + [f"bucket {path.name}" for path in buckets.iterdir() if cell_id in path.name]
+
+    async def _postgres_traces(self, cell_id: str) -> list[str]:
+        connection = await asyncpg.connect(self._role("postgres"))
+        try:
+            rows = await connection.fetch(
+                "SELECT 'role ' || rolname FROM pg_roles WHERE starts_with(rolname, $1)"
+                " UNION ALL SELECT 'schema ' || nspname FROM pg_namespace WHERE starts_with(nspname, $1)",
+                cell_id,
+            )
+        finally:
+            await connection.close()
+        return [row[0] for row in rows]
+
+    @property
+    def _kafka_admin(self) -> dict[str, Any]:
+        return kafka_admin(f"{self.host}:{self.platform.ports['kafka']}", self.platform.secrets)
+
+    def _role(self, name: str) -> str:
+        """Postgres as one of the platform's roles."""
+        place = f"{self.host}:{self.platform.ports['postgres']}/{DATABASE}"
+        return f"postgresql://{name}:{self.platform.secrets[f'{name}_password']}@{place}"
+
     def values(self) -> dict[str, Any]:
         """``stores`` of the chart's values."""
         ports, cidr = self.platform.ports, f"{self.host}/32"
@@ -116,16 +151,11 @@ class Stores:
     def secret(self) -> dict[str, str]:
         """Files of the chart's Secret."""
         known, access = self.platform.secrets, self._s3_key
-        dsn = f"{self.host}:{self.platform.ports['postgres']}/voicehelper"
-
-        def role(name: str) -> str:
-            return f"postgresql://{name}:{known[f'{name}_password']}@{dsn}"
-
         key = self.folder / "signing-key.json"
         Signer(key)
         parts: dict[str, dict[str, Any]] = {
             "operator.json": {
-                "postgres_admin_dsn": role("postgres"),
+                "postgres_admin_dsn": self._role("postgres"),
                 "kafka_admin_password": known["kafka_admin_password"],
                 "provisioning_key": known["provisioning_key"],
                 "objects_endpoint": self.s3_endpoint,
@@ -133,13 +163,13 @@ class Stores:
                 "objects_admin_secret_key": access[1],
             },
             "identity.json": {
-                "postgres_dsn": role("control_plane"),
+                "postgres_dsn": self._role("control_plane"),
                 "provisioning_key": known["provisioning_key"],
                 "platform_admin_email": known["platform_admin_email"],
                 "platform_admin_password": known["platform_admin_password"],
             },
             "analytics.json": {
-                "postgres_dsn": role("analytics"),
+                "postgres_dsn": self._role("analytics"),
                 "kafka_password": known["kafka_analytics_password"],
             },
         }

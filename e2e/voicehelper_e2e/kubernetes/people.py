@@ -1,0 +1,67 @@
+"""Who uses the installation: the tenants of the examples, and what their people do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from voicehelper_e2e.cluster.project_image import ROOT
+from voicehelper_e2e.kubernetes.installation import Installation
+
+TENANTS = ("acme", "globex")
+_READY, _INDEXED_SECONDS = "180s", 90
+
+
+@dataclass
+class People:
+    """Tenants and their admins, through the router."""
+
+    installation: Installation
+    _tokens: dict[str, str] = field(default_factory=dict)
+
+    def arrive(self) -> None:
+        """As a platform team does it: ``kubectl apply``, and wait."""
+        kubectl = self.installation.kubectl
+        for file in ("cell-shared", *(f"tenant-{name}" for name in TENANTS)):
+            kubectl("apply", "--server-side", "-f", str(ROOT / "examples" / f"{file}.yaml"))
+        kubectl("wait", *(f"tenant/{name}" for name in TENANTS), "--for=condition=Ready", f"--timeout={_READY}")
+
+    def client(self, tenant: str) -> httpx.Client:
+        """Of the tenant's admin."""
+        return self.installation.client(tenant, self.installation.login(tenant))
+
+    def upload(self, client: httpx.Client, name: str, text: str) -> str:
+        """Id of a document that is indexed. Raises AssertionError."""
+        answer = client.post("/api/v1/knowledge/documents", files={"file": (name, text.encode(), "text/markdown")})
+        assert answer.status_code in (201, 202), answer.text
+        document = str(answer.json()["id"])
+
+        def indexed() -> bool:
+            state = client.get(f"/api/v1/knowledge/documents/{document}").json()
+            assert state["status"] != "failed", state
+            return bool(state["status"] == "indexed")
+
+        until(indexed, "the document is indexed", _INDEXED_SECONDS)
+        return document
+
+    def ask(self, client: httpx.Client, question: str) -> dict[str, Any]:
+        """The answer with its citations. Raises AssertionError."""
+        made = client.post("/api/v1/conversations", json={"title": question[:80]})
+        assert made.status_code == 201, made.text
+        answer = client.post(f"/api/v1/conversations/{made.json()['id']}/messages", json={"content": question})
+        assert answer.status_code in (200, 201), answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+
+def until(condition: Callable[[], bool], what: str, seconds: float = 60, pause: float = 0.5) -> float:
+    """Seconds until it came true. Raises AssertionError when it does not."""
+    began = time.monotonic()
+    while not condition():
+        assert time.monotonic() - began < seconds, f"not after {seconds} s: {what}"
+        time.sleep(pause)
+    return time.monotonic() - began
