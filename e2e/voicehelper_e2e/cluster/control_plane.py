@@ -104,19 +104,22 @@ class ControlPlane:
         self._until_ready()
 
     def start_controllers(self, kube: Path) -> None:
-        """The controller manager and the scheduler; they end when the API server is not ready yet."""
+        """The controller manager and the scheduler; they end when the API server is not ready yet.
+
+        Without ports of their own, which nobody asks: on fixed ones a second cluster's would end at once.
+        """
         config = self._pki("controllers.kubeconfig")
         self._start(
             kube, "kube-controller-manager", kubeconfig=config, authentication_kubeconfig=config,
             authorization_kubeconfig=config, service_account_private_key_file=self._pki("accounts.key"),
             root_ca_file=self._pki("ca.crt"), use_service_account_credentials="true", leader_elect="false",
             cluster_signing_cert_file=self._pki("ca.crt"), cluster_signing_key_file=self._pki("ca.key"),
-            bind_address="127.0.0.1", service_cluster_ip_range=SERVICE_CIDR, cluster_cidr=POD_CIDR,
+            secure_port=0, service_cluster_ip_range=SERVICE_CIDR, cluster_cidr=POD_CIDR,
         )  # fmt: skip
         config = self._pki("scheduler.kubeconfig")
         self._start(
             kube, "kube-scheduler", kubeconfig=config, authentication_kubeconfig=config,
-            authorization_kubeconfig=config, leader_elect="false", bind_address="127.0.0.1",
+            authorization_kubeconfig=config, leader_elect="false", secure_port=0,
         )  # fmt: skip
 
     def stop(self) -> None:
