@@ -40,7 +40,9 @@ def _strict(name: str, schema: Any) -> Any:
         return {"type": ["integer", "string"]}
     if name.endswith(".resource.Quantity"):
         return {"type": ["number", "string"]}
-    found = {key: value for key, value in schema.items() if not key.startswith("x-") and key not in ("format", "default")}
+    found = {
+        key: value for key, value in schema.items() if not key.startswith("x-") and key not in ("format", "default")
+    }
     if "properties" in found:
         found["properties"] = {key: _strict("", value) for key, value in found["properties"].items()}
         if not schema.get("x-kubernetes-preserve-unknown-fields"):
