@@ -25,6 +25,10 @@ def test_each_deployment_gets_its_pod(installed: Cluster) -> None:
     assert set(found) == COMPONENTS
     assert {name: spec["serviceAccountName"] for name, spec in found.items()} == {name: name for name in COMPONENTS}
     assert {spec["priorityClassName"] for spec in found.values()} == {"voicehelper-platform"}
+    modes = {
+        volume["secret"]["defaultMode"] for spec in found.values() for volume in spec["volumes"] if "secret" in volume
+    }
+    assert modes == {0o440}, "readable by the pod's group, which is fsGroup"
 
 
 def test_an_upgrade_with_the_same_values_changes_nothing(installed: Cluster) -> None:
