@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from voicehelper_e2e.charts import tools
+from voicehelper_e2e.cluster.binaries import KUBERNETES
 from voicehelper_e2e.cluster.commands import run
 
 FOLDER = Path(__file__).resolve().parents[3] / "charts"
@@ -29,8 +30,9 @@ def arguments(case: str, *settings: str) -> list[str]:
 
 
 def template(chart: Path, *more: str) -> str:
-    """What Helm renders, hooks too. Raises Failure with what Helm says."""
-    return run(str(tools.helm()), "template", RELEASE, str(chart), "--namespace", NAMESPACE, *more)
+    """What Helm renders, hooks too, for the same Kubernetes whatever Helm it is. Raises Failure with what Helm says."""
+    place = ("--namespace", NAMESPACE, "--kube-version", KUBERNETES)
+    return run(str(tools.helm()), "template", RELEASE, str(chart), *place, *more)
 
 
 def objects(text: str) -> list[Object]:
