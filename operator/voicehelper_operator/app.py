@@ -10,6 +10,7 @@ from voicehelper_core.log import get_logger
 from voicehelper_core.ports import EventRecorder, Lease, ResourceStore, SecretStore
 from voicehelper_crds import Cell, CellClass, Tenant, TenantPlan
 
+from voicehelper_operator.activity import NoActivity, RoutersActivity
 from voicehelper_operator.cells.apply import CellApplier
 from voicehelper_operator.cells.reconciler import CellReconciler
 from voicehelper_operator.engine.loop import Worker
@@ -55,6 +56,12 @@ async def _workloads(runtime: WorkloadRuntime, router: Router) -> None:
         router.workload_changed(name)
 
 
+async def _requests(activity: RoutersActivity | NoActivity, router: Router) -> None:
+    """Requests that wait wake their cell."""
+    async for cell_id in activity.run():
+        router.cell_awaited(cell_id)
+
+
 async def run(
     settings: OperatorSettings,
     store: ResourceStore,
@@ -79,9 +86,16 @@ async def run(
     prober = RoutedProber(settings.router_url, identity)
     queues = WorkQueue(), WorkQueue()
     router = Router(*queues)
-    cells = CellReconciler(CellApplier(settings, store, slices, credentials, runtime), events, router.repaired)
+    activity = RoutersActivity(settings.routers_url) if settings.routers_url else NoActivity()
+
+    def wake(cell_id: str) -> None:
+        activity.want(cell_id)
+        router.cell_awaited(cell_id)
+
+    applier = CellApplier(settings, store, slices, credentials, runtime, activity)
+    cells = CellReconciler(applier, events, router.repaired)
     endpoint = settings.public_url or settings.router_url
-    tenants = TenantReconciler(TenantApplier(store, secrets, slices, identity), events, prober, endpoint)
+    tenants = TenantReconciler(TenantApplier(store, secrets, slices, identity), events, prober, endpoint, wake)
     leading = asyncio.Event()
     workers = [
         Worker(cells, queues[0], settings.workers, leading),
@@ -92,6 +106,7 @@ async def run(
         _watch(store, router),
         _resync(router, Sweep(store, slices), settings.resync_seconds),
         _workloads(runtime, router),
+        _requests(activity, router),
         *(worker.run() for worker in workers),
     ]
     tasks = [asyncio.create_task(job) for job in jobs]

@@ -45,6 +45,8 @@ class Router:
             self._homes[change.name] = home
             if self._asks_anew(change):
                 self._tenants.add(change.name)
+                if change.name in self._known_cells:  # a cell of its own sleeps while its tenant is suspended
+                    self._cells.add(change.name)
         for cell in {before, home} - {None} if before != home else ():
             self._cells.add(str(cell))
 
@@ -93,6 +95,10 @@ class Router:
         """Its cell has to be looked at; a workload of no cell that is known is nobody's."""
         if cell := self._cell_of.get(workload):
             self._cells.add(cell)
+
+    def cell_awaited(self, cell_id: str) -> None:
+        """Requests wait for it."""
+        self.workload_changed(workload_name(cell_id))
 
     def some_tenants(self, names: Iterable[str]) -> None:
         """Look at those that are there still."""

@@ -58,6 +58,9 @@ class OperatorSettings(BaseAppSettings):
     """The router as the operator reaches it, for the routed probe."""
     public_url: str = ""
     """The router as clients reach it, which becomes the tenants' endpoint; empty means the same."""
+    routers_url: str = ""
+    """HTTP of the routers' control planes, which tell how cells are used; the name may have an address for each. Empty:
+    no cell falls asleep by itself."""
     inference_address: str = "127.0.0.1:9091"
     """Inference's gRPC API, host:port."""
     analytics_address: str = "127.0.0.1:9092"

@@ -29,6 +29,24 @@ class People:
         for file in ("cell-shared", *(f"tenant-{name}" for name in TENANTS)):
             kubectl("apply", "--server-side", "-f", str(ROOT / "examples" / f"{file}.yaml"))
         kubectl("wait", *(f"tenant/{name}" for name in TENANTS), "--for=condition=Ready", f"--timeout={_READY}")
+        for name in TENANTS:
+            self._until_upgraded(name)
+
+    def _until_upgraded(self, tenant: str) -> None:
+        """Cells of before an upgrade may be on their way to the new release still."""
+        release = self.installation.cluster.image.rpartition(":")[2]
+        until(lambda: self.cell(tenant)["status"].get("release") == release, f"{tenant}'s cell is upgraded")
+        self.installation.kubectl(
+            "rollout", "status", "deployment/cell", "-n", self.namespace(tenant), f"--timeout={_READY}"
+        )
+
+    def cell(self, tenant: str) -> dict[str, Any]:
+        """The tenant's cell."""
+        return self.installation.get("cell", self.installation.get("tenant", tenant)["status"]["cell"])
+
+    def namespace(self, tenant: str) -> str:
+        """Of the tenant's cell."""
+        return f"cell-{self.installation.get('tenant', tenant)['status']['cellId']}"
 
     def client(self, tenant: str) -> httpx.Client:
         """Of the tenant's admin."""

@@ -145,7 +145,7 @@ class Stores:
             "postgres": {"host": self.host, "port": ports["postgres"], "peers": peers(ports["postgres"])},
             "kafka": {"bootstrap": f"{self.host}:{ports['kafka']}", "peers": peers(ports["kafka"])},
             "milvus": {"uri": f"http://{self.host}:{ports['milvus']}", "peers": peers(ports["milvus"])},
-            "objects": {"peers": peers(_S3_PORT)},
+            "objects": {"endpoint": self.s3_endpoint, "peers": peers(_S3_PORT)},
         }
 
     def secret(self) -> dict[str, str]:
@@ -158,7 +158,6 @@ class Stores:
                 "postgres_admin_dsn": self._role("postgres"),
                 "kafka_admin_password": known["kafka_admin_password"],
                 "provisioning_key": known["provisioning_key"],
-                "objects_endpoint": self.s3_endpoint,
                 "objects_admin_access_key": access[0],
                 "objects_admin_secret_key": access[1],
             },

@@ -46,6 +46,7 @@ class ControlPlane(BaseComponent):
                 "identity_address": context.at("identity-grpc"),
                 "provisioning_key": secrets["provisioning_key"],
                 "router_url": context.url("router"),
+                "routers_url": context.url("xds-http"),
                 "inference_address": context.at("inference-grpc"),
                 "analytics_address": context.at("analytics-grpc"),
                 "jwks_url": jwks,

@@ -6,12 +6,13 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from voicehelper_core import errors, faults, names
 from voicehelper_core.ports import ResourceStore
 from voicehelper_crds import Cell
 
+from voicehelper_operator.activity import Activity, NoActivity
 from voicehelper_operator.cells.observe import Observation
 from voicehelper_operator.cells.plan import FINALIZER, Step
 from voicehelper_operator.settings import OperatorSettings
@@ -33,7 +34,7 @@ class Outcome:
     migration_problem: str | None = None
     workload: WorkloadState | None = None
     workload_problem: errors.AppError | None = None
-    hibernating: bool = False
+    hibernation: Literal["", "Idle", "Forced"] = ""
     waiting: str | None = None
     released: bool = False
 
@@ -47,6 +48,7 @@ class CellApplier:
     slices: Sequence[Slice]
     credentials: CellCredentials
     runtime: WorkloadRuntime
+    activity: Activity = field(default_factory=NoActivity)
 
     async def run(self, seen: Observation, steps: Sequence[Step]) -> Outcome:
         """All steps, until one cannot be done yet."""
@@ -72,6 +74,8 @@ class CellApplier:
                 return await self._migrate(seen, outcome)
             case "workload":
                 return await self._workload(seen, outcome)
+            case "park":
+                outcome.hibernation = "Idle"
             case "hibernate":
                 return await self._sleep(seen, outcome)
             case "await-tenants":
@@ -141,7 +145,11 @@ class CellApplier:
             await item.let_migrate(ref, allowed=False)
 
     async def _sleep(self, seen: Observation, outcome: Outcome) -> bool:
-        outcome.workload, outcome.hibernating = None, True
+        outcome.hibernation = "Forced" if seen.forced else "Idle"
+        if not seen.forced and seen.workload is not None and not await self.activity.parked(seen.ref.cell_id):
+            outcome.waiting = "requests of before come to their end"
+            return False
+        outcome.workload = None
         try:
             await self.runtime.sleep(self._spec(seen, await self._config(seen)))
         except errors.AppError as error:
@@ -157,6 +165,8 @@ class CellApplier:
             outcome.workload_problem = error
             return False
         await faults.point("operator.workload.effect")
+        # Asleep for the router until it answers: requests wait so long.
+        outcome.hibernation = "Idle" if seen.cell.status.hibernation == "Idle" and not outcome.workload.ready else ""
         return outcome.workload.ready
 
     def _spec(self, seen: Observation, config: Mapping[str, Any]) -> WorkloadSpec:

@@ -9,6 +9,7 @@ from voicehelper_core.ports import ResourceStore
 from voicehelper_crds import Cell, CellClass, Tenant
 from voicehelper_crds.cells import CellClassSpec
 
+from voicehelper_operator.activity import Activity
 from voicehelper_operator.engine.conditions import holds
 from voicehelper_operator.slices.interface import CellRef
 from voicehelper_operator.workloads.interface import Size, WorkloadRuntime, WorkloadState
@@ -28,11 +29,34 @@ class Observation:
     workload: WorkloadState | None
     owner: Tenant | None = None
     """The tenant that the cell was made for, while it is there."""
+    idle: float | None = None
+    """Seconds since the last request; None where that is not known."""
+    awaited: bool = False
+    """Whether a request waits for the cell."""
 
     @property
     def policy(self) -> str:
         """What becomes of the data: the owner's word as it is now, or the cell's own."""
         return (self.owner or self.cell).spec.deletion.policy
+
+    @property
+    def forced(self) -> str:
+        """Why the cell has to sleep whoever asks; empty where it need not."""
+        if self.cell.spec.hibernate:
+            return "spec.hibernate is true: set it to false to wake the cell"
+        if self.owner is not None and self.owner.spec.suspended:
+            return f"tenant '{self.owner.metadata.name}' is suspended"
+        return ""
+
+    @property
+    def drowsy(self) -> bool:
+        """Whether the cell may sleep until somebody asks: it sleeps on, or nobody has asked for long enough."""
+        after = self.cell.spec.idle_after_seconds
+        if after is None or self.awaited:
+            return False
+        if self.cell.status.hibernation == "Idle" and self.workload is None:
+            return True
+        return self.idle is not None and self.idle >= after
 
     @property
     def ref(self) -> CellRef:
@@ -49,7 +73,9 @@ class Observation:
         return Size(given.cpu, given.memory, given.replicas, given.priority_class)
 
 
-async def observe(store: ResourceStore, runtime: WorkloadRuntime, name: str, release: str) -> Observation:
+async def observe(
+    store: ResourceStore, runtime: WorkloadRuntime, activity: Activity, name: str, release: str
+) -> Observation:
     """Raises NotFound when the cell is gone."""
     cell = await store.get(Cell, name)
     try:
@@ -68,4 +94,5 @@ async def observe(store: ResourceStore, runtime: WorkloadRuntime, name: str, rel
     placed = sum(tenant.status.cell == name and tenant is not leaves for tenant in tenants)
     cell_id = cell.status.cell_id
     workload = await runtime.observe(cell_id) if cell_id else None
-    return Observation(cell, cell_class, placed, cell.spec.release or release, workload, owner)
+    idle, awaited = (activity.idle_seconds(cell_id), activity.awaited(cell_id)) if cell_id else (None, False)
+    return Observation(cell, cell_class, placed, cell.spec.release or release, workload, owner, idle, awaited)

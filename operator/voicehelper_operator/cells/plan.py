@@ -9,7 +9,7 @@ from voicehelper_operator.cells.observe import Observation
 
 FINALIZER = "voicehelper.io/cell"
 Step = Literal[
-    "refuse", "identify", "finalizer", "slices", "migrate", "workload", "hibernate", "await-tenants",
+    "refuse", "identify", "finalizer", "slices", "migrate", "workload", "park", "hibernate", "await-tenants",
     "remove-workload", "archive-slices", "remove-slices", "release",
 ]  # fmt: skip
 
@@ -43,9 +43,12 @@ def plan(seen: Observation) -> Plan:
     if own:
         message = f"this version runs cells on the shared servers only (spec.stores: {', '.join(own)})"
         return Plan((*first, "refuse"), ("StoresNotSupported", message))
-    if cell.spec.hibernate:
+    if seen.forced:
         return Plan((*first, "slices", "hibernate"))
     migrated = cell.status.release == seen.release and cell.status.schema_revision is not None
+    if migrated and seen.drowsy:
+        # First the router lets nobody in any more and says so, then what runs is stopped.
+        return Plan((*first, "slices", "park" if cell.status.hibernation != "Idle" else "hibernate"))
     return Plan((*first, "slices", *(() if migrated else ("migrate", "slices")), "workload"))
 
 

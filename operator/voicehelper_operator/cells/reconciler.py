@@ -51,11 +51,22 @@ class CellReconciler:
         starting = outcome.workload is not None and not outcome.workload.ready
         emptied = seen.cell.status.schema_revision is not None and outcome.schema_revision is None
         progress = gained(seen.cell.status.conditions, new.conditions)
-        return Result(again=bool(failed or starting or emptied or outcome.waiting), progress=progress)
+        again = bool(failed or starting or emptied or outcome.waiting)
+        return Result(self._look_after(seen, outcome), again=again, progress=progress)
+
+    @staticmethod
+    def _look_after(seen: Observation, outcome: Outcome) -> float | None:
+        """When the cell may fall asleep, at the earliest; at once where the router has just been told."""
+        after = seen.cell.spec.idle_after_seconds
+        if outcome.hibernation == "Idle" and seen.cell.status.hibernation != "Idle":
+            return 0
+        if after is None or outcome.workload is None or seen.forced:
+            return None
+        return max(1.0, after - (seen.idle or 0.0))
 
     async def _observe(self, name: str) -> Observation:
         applier = self._applier
-        return await observe(applier.store, applier.runtime, name, applier.settings.release)
+        return await observe(applier.store, applier.runtime, applier.activity, name, applier.settings.release)
 
     async def _identify(self, cell: Cell) -> None:
         """The id is in the status before anything is made with it."""

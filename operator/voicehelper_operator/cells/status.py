@@ -23,7 +23,7 @@ def judge(seen: Observation, planned: Plan, outcome: Outcome, slices: Sequence[S
         reason, message = planned.refusal
         return [no("Accepted", reason, message), no("Ready", reason, message)]
     judgements = [yes("Accepted", "Valid"), *_slices(outcome, slices), _migrated(seen, outcome)]
-    judgements.append(_workload(outcome))
+    judgements.append(_workload(seen, outcome))
     broken = next((item for item in judgements if item.status != "True" and item.type != "StoreIsolated"), None)
     judgements += _streaming(outcome, slices)
     if seen.cell.metadata.deletion_timestamp is not None:
@@ -67,11 +67,14 @@ def _migrated(seen: Observation, outcome: Outcome) -> Judgement:
     return yes("Migrated", "UpToDate", outcome.schema_revision)
 
 
-def _workload(outcome: Outcome) -> Judgement:
+def _workload(seen: Observation, outcome: Outcome) -> Judgement:
     if outcome.workload_problem:
         return no("WorkloadReady", _reason(outcome.workload_problem), outcome.workload_problem.detail)
-    if outcome.hibernating:
-        return no("WorkloadReady", "Hibernating", "spec.hibernate is true: set it to false to wake the cell")
+    if outcome.hibernation == "Forced":
+        return no("WorkloadReady", "Hibernating", seen.forced)
+    if outcome.hibernation == "Idle":
+        waking = outcome.workload is not None and seen.awaited
+        return no("WorkloadReady", "Waking" if waking else "Idle", outcome.waiting or "the next request wakes the cell")
     if outcome.workload is None:
         return no("WorkloadReady", "Pending", "the workload has not been started yet")
     if not outcome.workload.ready:
@@ -100,11 +103,11 @@ def status(seen: Observation, planned: Plan, outcome: Outcome, slices: Sequence[
     new.conditions = conditions
     new.release, new.schema_revision = outcome.release, outcome.schema_revision
     new.tenants = seen.tenants
-    new.hibernation = "Forced" if outcome.hibernating else ""
+    new.hibernation = outcome.hibernation
     new.observed_generation = generation
     if workload is not None:
         new.endpoints = Endpoints(http=workload.http, grpc=workload.grpc)
-    elif outcome.hibernating:
+    elif outcome.hibernation:
         new.endpoints = Endpoints()
     if outcome.slices_done or outcome.problems:
         new.slices = [
@@ -118,7 +121,7 @@ def status(seen: Observation, planned: Plan, outcome: Outcome, slices: Sequence[
         new.workloads = [
             WorkloadStatus(name=name, ready=workload.ready, restarts=workload.restarts, message=workload.message)
         ]
-    elif outcome.hibernating:
+    elif outcome.hibernation:
         new.workloads = []
     new.phase = _phase(seen, new, outcome)
     return new
@@ -131,6 +134,6 @@ def _phase(seen: Observation, new: CellStatus, outcome: Outcome) -> str:
         return "Ready"
     if not holds(new.conditions, "Accepted"):
         return "Refused"
-    if outcome.hibernating:
+    if outcome.hibernation:
         return "Hibernating"
     return "Failed" if outcome.problems or outcome.migration_problem else "Provisioning"

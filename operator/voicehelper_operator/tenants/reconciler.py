@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 from voicehelper_core import faults, names
 from voicehelper_core.errors import AppError
@@ -30,7 +31,15 @@ class TenantReconciler:
 
     kind = "Tenant"
 
-    def __init__(self, applier: TenantApplier, events: EventRecorder, prober: Prober, endpoint: str) -> None:
+    def __init__(
+        self,
+        applier: TenantApplier,
+        events: EventRecorder,
+        prober: Prober,
+        endpoint: str,
+        wake: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._wake = wake
         self._applier, self._events, self._prober, self._endpoint = applier, events, prober, endpoint
         self._placing = asyncio.Lock()  # two tenants must not take the last room of a cell
         self._left: dict[str | None, float] = {}  # when a tenant that is deleted was out, by uid; forgotten in a crash
@@ -123,9 +132,11 @@ class TenantReconciler:
         await self._repairs(seen, outcome)
         before = self._judged(seen, planned, outcome)
         routable = holds(before.conditions, "Routable")
-        if routable and not seen.tenant.spec.suspended:
+        if routable and not seen.tenant.spec.suspended and not reporting.asleep(seen):
             if not holds(seen.tenant.status.conditions, "Routable"):
                 seen = await self._report(seen, before)  # the router has to hear of it before the probe can pass
+            if seen.cell is not None and seen.cell.status.hibernation == "Idle" and seen.cell.status.cell_id:
+                self._wake(seen.cell.status.cell_id)  # a probe wakes nobody; it has to pass once
             await self._probe(seen, outcome)
         seen = await self._report(seen, self._judged(seen, planned, outcome))
         troubled = outcome.probed or outcome.slice_problems or outcome.identity_problem or planned.waiting

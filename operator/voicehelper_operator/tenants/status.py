@@ -35,7 +35,7 @@ def judge(seen: Observation, planned: Plan, outcome: Outcome) -> list[Judgement]
         return [*first, no("Accepted", *planned.refusal), no("Ready", *planned.refusal)]
     chain = [yes("Accepted", "Valid"), _placed(planned), _slices(planned, outcome), _identity(outcome)]
     chain.append(_routable(seen, chain))
-    chain.append(_ready(chain, outcome, suspended=suspended))
+    chain.append(_ready(seen, chain, outcome, suspended=suspended))
     return [*first, *chain]
 
 
@@ -77,6 +77,8 @@ def _routable(seen: Observation, chain: list[Judgement]) -> Judgement:
         if routed and broken.type in _MAY_FAIL_LATER:
             return yes("Routable", "RouteKept", f"{broken.type} does not hold any more; what runs goes on")
         return no("Routable", broken.reason, broken.message)
+    if cell is not None and cell.status.hibernation == "Idle":
+        return yes("Routable", "Asleep", "the cell sleeps: the first request wakes it")
     if cell is not None and reachable and holds(cell.status.conditions, "WorkloadReady"):
         return yes("Routable", "RouteToCell")
     if routed:
@@ -84,15 +86,24 @@ def _routable(seen: Observation, chain: list[Judgement]) -> Judgement:
     return no("Routable", "CellNotUp", "the cell's workload does not answer yet")
 
 
-def _ready(chain: list[Judgement], outcome: Outcome, *, suspended: bool) -> Judgement:
+def _ready(seen: Observation, chain: list[Judgement], outcome: Outcome, *, suspended: bool) -> Judgement:
     broken = next((item for item in chain if item.status != "True"), None)
     if broken is not None:
         return no("Ready", broken.reason, broken.message)
     if suspended:
         return no("Ready", "Suspended", "spec.suspended is true")
+    if not outcome.probe_done and asleep(seen):
+        return yes("Ready", "Asleep", "it answered before its cell fell asleep; the first request wakes it")
     if not outcome.probe_done:
         return no("Ready", "ProbePending", "the route is being probed")
     return no("Ready", "ProbeFailed", outcome.probed) if outcome.probed else yes("Ready", "ProbeAnswered")
+
+
+def asleep(seen: Observation) -> bool:
+    """Whether the cell sleeps until it is asked, and the tenant's route was proved for what is wanted now."""
+    tenant, cell = seen.tenant, seen.cell
+    proved = holds(tenant.status.conditions, "Ready", tenant.metadata.generation or 0)
+    return cell is not None and cell.status.hibernation == "Idle" and proved
 
 
 def status(seen: Observation, planned: Plan, outcome: Outcome, endpoint: str) -> TenantStatus:

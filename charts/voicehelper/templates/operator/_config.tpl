@@ -16,10 +16,13 @@
   "kafka_bootstrap" $stores.kafka.bootstrap
   "milvus_uri" $stores.milvus.uri
   "objects_root" $stores.objects.root
+  "objects_endpoint" $stores.objects.endpoint
+  "objects_region" $stores.objects.region
   "identity_address" (printf "%s:9090" (include "voicehelper.host" (list . "identity")))
   "inference_address" (printf "%s:9090" (include "voicehelper.host" (list . "inference")))
   "analytics_address" (printf "%s:9090" (include "voicehelper.host" (list . "analytics")))
   "router_url" (include "voicehelper.routerUrl" .)
+  "routers_url" (printf "http://%s:8081" (include "voicehelper.host" (list . "routers")))
   "public_url" .Values.publicUrl
   "jwks_url" (include "voicehelper.jwksUrl" .)
   "release" (include "voicehelper.release" .)

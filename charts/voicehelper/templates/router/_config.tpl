@@ -3,6 +3,7 @@
 {{- $own := dict
   "resources" "kubernetes"
   "xds_socket" "/run/voicehelper/xds.sock"
+  "admin_socket" "/run/voicehelper/admin.sock"
   "http_host" "0.0.0.0"
   "http_port" 8081
   "snapshot_file" "/var/lib/voicehelper/snapshot.json"

@@ -69,7 +69,7 @@ def test_a_cell_is_bounded_and_closed(people):
                 "-o",
                 "json",
                 "--field-selector=status.phase=Running",
-            )  # fmt: skip
+            )
         )["items"]
         assert pod["spec"]["automountServiceAccountToken"] is False
         (container,) = pod["spec"]["containers"]
