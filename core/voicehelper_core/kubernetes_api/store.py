@@ -13,7 +13,7 @@ from voicehelper_crds import API_VERSION, KINDS, Cell, Resource, Tenant
 from voicehelper_core import errors
 from voicehelper_core.kubernetes_api.client import Api, Object
 from voicehelper_core.kubernetes_api.follow import Delta, Selection, follow_all
-from voicehelper_core.kubernetes_api.kinds import ours
+from voicehelper_core.kubernetes_api.kinds import kind_of, ours
 from voicehelper_core.ports import Change
 from voicehelper_core.resource_rules import (
     added_finalizers,
@@ -75,9 +75,32 @@ class KubernetesResourceStore:
                 refuse_replacement(current, wanted)
                 if same(current, wanted, given):
                     return current
-            return self._told(type(wanted), await self._api.apply(body, manager=self._manager))
+            return self._told(type(wanted), await self._applied(body))
 
         return await _insisting(attempt)
+
+    async def _applied(self, body: Object) -> Object:
+        """What this manager created or patched before counts as applied by it, or it would be in its own way."""
+        try:
+            return await self._api.apply(body, manager=self._manager)
+        except errors.Conflict as conflict:
+            if f'with "{self._manager}"' not in conflict.detail:
+                raise
+        kind, name = kind_of(body), body["metadata"]["name"]
+        meta = (await self._api.get(kind, name))["metadata"]
+        fields = [self._adopted(entry) for entry in meta["managedFields"]]
+        change = {"metadata": {"managedFields": fields, "resourceVersion": meta["resourceVersion"]}}
+        await self._api.merge(kind, name, change, manager=self._manager)
+        return await self._api.apply(body, manager=self._manager)
+
+    def _adopted(self, entry: Object) -> Object:
+        """Only what a manifest says: finalizers and owners would go with an apply that does not name them."""
+        if entry["manager"] != self._manager or entry["operation"] != "Update" or entry.get("subresource"):
+            return entry
+        known = dict(entry["fieldsV1"])
+        meta = known.get("f:metadata", {})
+        known["f:metadata"] = {key: value for key, value in meta.items() if key in ("f:labels", "f:annotations")}
+        return {**entry, "operation": "Apply", "fieldsV1": known}
 
     async def create(self, manifest: Mapping[str, Any]) -> Resource:
         wanted, given = validated(manifest)
@@ -99,7 +122,7 @@ class KubernetesResourceStore:
         meta = {"name": name, "uid": current.metadata.uid}
         if resource_version:
             meta["resourceVersion"] = resource_version
-        body = {"apiVersion": API_VERSION, "kind": kind.kind_name, "metadata": meta, "status": wanted}
+        body = {"apiVersion": API_VERSION, "kind": kind.kind_name, "metadata": meta, "status": _filled(wanted)}
         # Nobody else has anything to say in a status.
         answer = await self._api.apply(body, manager=self._manager, force=True, subresource="status")
         return self._told(kind, answer)
@@ -232,8 +255,16 @@ def _body(wanted: Resource, given: Mapping[str, Any]) -> Object:
         metadata["ownerReferences"] = owners
     if meta.resource_version:
         metadata["resourceVersion"] = meta.resource_version
-    spec = dump(wanted.spec)  # type: ignore[attr-defined]
+    spec = _filled(dump(wanted.spec))  # type: ignore[attr-defined]
     return {"apiVersion": API_VERSION, "kind": wanted.kind_name, "metadata": metadata, "spec": spec}
+
+
+def _filled(value: Any) -> Any:
+    """Without empty maps: server-side apply makes null of one whose fields were ours before, and schemas refuse that."""
+    if not isinstance(value, dict):
+        return value
+    kept = {key: _filled(item) for key, item in value.items()}
+    return {key: item for key, item in kept.items() if item != {}}
 
 
 async def _insisting(attempt: Callable[[], Coroutine[Any, Any, T]]) -> T:

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 from voicehelper_core import errors
-from voicehelper_crds import Cell, Condition, Tenant, TenantPlan, TenantStatus
+from voicehelper_crds import Cell, CellStatus, Condition, Tenant, TenantPlan, TenantStatus
+from voicehelper_crds.cells import Endpoints
 
 pytestmark = pytest.mark.integration
 
@@ -19,7 +20,7 @@ def store(request):
 
 async def eventually(holds):
     """Kubernetes' controllers take their time."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await holds():
             await asyncio.sleep(0.05)
 
@@ -210,3 +211,22 @@ async def test_a_list_follows_every_change(store, tenant):
     again = (await store.list(Tenant))[1]
     assert again.metadata.generation == 1
     assert again.metadata.uid != second.metadata.uid
+
+
+async def test_what_was_filled_can_be_emptied(store, tenant):
+    await store.apply(tenant(quota={"users": 5}, metadata={"labels": {"a": "b"}}))
+    emptied = await store.apply(tenant())
+    assert emptied.spec.quota.users is None
+    assert emptied.metadata.labels == {}
+    await store.apply(cell())
+    await store.update_status(Cell, "c1", CellStatus(endpoints=Endpoints(http="h:1", grpc="h:2")))
+    assert (await store.update_status(Cell, "c1", CellStatus())).status.endpoints == Endpoints()
+
+
+async def test_what_was_created_can_be_applied(store, tenant):
+    await store.create(tenant(displayName="One"))
+    await store.set_finalizers(Tenant, "acme", ["x.io/a"])
+    changed = await store.apply(tenant(displayName="Another", suspended=True))
+    assert (changed.spec.display_name, changed.spec.suspended) == ("Another", True)
+    assert changed.metadata.finalizers == ["x.io/a"]
+    assert (await store.apply(tenant())).spec.suspended is False

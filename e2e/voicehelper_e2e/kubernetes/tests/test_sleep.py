@@ -6,6 +6,7 @@ import json
 import time
 
 import pytest
+
 from voicehelper_e2e.kubernetes.people import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600), pytest.mark.enable_socket]
