@@ -260,7 +260,7 @@ def _body(wanted: Resource, given: Mapping[str, Any]) -> Object:
 
 
 def _filled(value: Any) -> Any:
-    """Without empty maps: server-side apply makes null of one whose fields were ours before, and schemas refuse that."""
+    """Without empty maps: server-side apply makes null of one whose fields were ours, and schemas refuse that."""
     if not isinstance(value, dict):
         return value
     kept = {key: _filled(item) for key, item in value.items()}
