@@ -33,7 +33,8 @@ clean: ## Stop everything and remove data and users (packages and caches stay)
 	@if [ -x $(BIN)/voicehelper ]; then $(BIN)/voicehelper clean; else echo "nothing to remove: there is no .venv"; fi
 
 .PHONY: test
-test: env ## Run the quick and the integration tests
+test: env ## Run the quick and the integration tests (the first time, programs of theirs are built for some minutes)
+	@$(BIN)/python -m voicehelper_e2e.cluster programs
 	@$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: quick

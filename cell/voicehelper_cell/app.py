@@ -34,7 +34,7 @@ def public_server(resources: Resources, parts: dict[str, Part], ready: Readiness
 async def serve(settings: CellSettings) -> None:
     """Run until SIGTERM or SIGINT."""
     local = LocalChannel()
-    resources = Resources(settings, local, alone=True)
+    resources = Resources(settings, local, alone=settings.alone)
     # The caller's word counts: nobody but this process's own code can call over a local channel.
     local.intercept(ContextInterceptor(resources.verifier, resources.placements.admit_known, CALLERS))
     parts = {name: await build(resources) for name, build in PARTS.items()}

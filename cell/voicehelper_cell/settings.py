@@ -33,6 +33,9 @@ class CellSettings(BaseAppSettings):
     """Certificate of this service, PEM."""
     tls_key_file: Path | None = None
     """Its key, PEM. All three are read again when they change."""
+    alone: bool = True
+    """Whether no other process does this one's work: what another left is taken over at once, not when leases end.
+    False where a process is replaced while it runs, or has replicas."""
     postgres_dsn: str = ""
     """Postgres as the cell's login role, or the service's in an expanded cell."""
     postgres_pool_size: int = Field(default=10, ge=1, le=500)

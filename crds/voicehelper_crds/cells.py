@@ -139,7 +139,9 @@ class CellClassSpec(Model):
     postgres_connections: int = Field(default=10, ge=2, le=500)
     """Connection budget of a cell."""
     replicas: int = Field(default=1, ge=1, le=50)
-    """Replicas of each workload (Kubernetes)."""
+    """Replicas of each workload (Kubernetes); of an expanded cell's services at least so many."""
+    max_replicas: int = Field(default=20, ge=1, le=100)
+    """Replicas at most, of each service of an expanded cell."""
     priority_class: str = Field(default="", max_length=63)
     """PriorityClass of the pods (Kubernetes); plans choose it with their class. Empty: the cluster's default."""
 

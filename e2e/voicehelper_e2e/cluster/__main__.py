@@ -1,4 +1,7 @@
-"""``python -m voicehelper_e2e.cluster up|down|image|status``: the Kubernetes of ``make cluster``."""
+"""``python -m voicehelper_e2e.cluster up|down|image|status``: the Kubernetes of ``make cluster``.
+
+``programs`` builds what the tests run, so that no test waits for a compiler.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,10 @@ import sys
 from voicehelper_cli.failures import Failure
 from voicehelper_embedded.progress import Progress
 
+from voicehelper_e2e.charts import tools
 from voicehelper_e2e.cluster import project_image
 from voicehelper_e2e.cluster.bare import BareNode
+from voicehelper_e2e.cluster.binaries import KUBE, KUBECONFORM, VERSITYGW, built
 from voicehelper_e2e.cluster.choose import Way, chosen
 from voicehelper_e2e.cluster.home import Home
 from voicehelper_e2e.cluster.kind import Kind
@@ -18,7 +23,7 @@ from voicehelper_e2e.cluster.kind import Kind
 def main() -> int:
     """Status 0, or 1 with what to do."""
     parser = argparse.ArgumentParser(prog="python -m voicehelper_e2e.cluster", description=__doc__)
-    parser.add_argument("command", choices=("up", "down", "image", "status"))
+    parser.add_argument("command", choices=("up", "down", "image", "status", "programs"))
     command = parser.parse_args().command
     try:
         _run(command, Progress())
@@ -30,6 +35,11 @@ def main() -> int:
 
 def _run(command: str, progress: Progress) -> None:
     """Raises Failure."""
+    if command == "programs":
+        for binary in (KUBE, VERSITYGW, KUBECONFORM):
+            built(binary, progress.say, progress.now)
+        tools.helm(progress.say)
+        return
     way, why = chosen()
     progress.say(why)
     home = Home.default()

@@ -13,13 +13,14 @@ from voicehelper_core.ports import ResourceStore
 from voicehelper_crds import Cell
 
 from voicehelper_operator.activity import Activity, NoActivity
+from voicehelper_operator.cells import expanded
 from voicehelper_operator.cells.observe import Observation
 from voicehelper_operator.cells.plan import FINALIZER, Step
 from voicehelper_operator.settings import OperatorSettings
 from voicehelper_operator.slices.attempts import attempted, described, ensured
 from voicehelper_operator.slices.credentials import CellCredentials
 from voicehelper_operator.slices.interface import CellRef, Slice
-from voicehelper_operator.workloads.interface import WorkloadRuntime, WorkloadSpec, WorkloadState
+from voicehelper_operator.workloads.interface import ServiceConfig, WorkloadRuntime, WorkloadSpec, WorkloadState
 
 
 @dataclass(slots=True)
@@ -151,13 +152,13 @@ class CellApplier:
             return False
         outcome.workload = None
         try:
-            await self.runtime.sleep(self._spec(seen, await self._config(seen)))
+            await self.runtime.sleep(await self._workload_spec(seen))
         except errors.AppError as error:
             outcome.workload_problem = error
         return outcome.workload_problem is None
 
     async def _workload(self, seen: Observation, outcome: Outcome) -> bool:
-        spec = self._spec(seen, await self._config(seen))
+        spec = await self._workload_spec(seen)
         await faults.point("operator.workload.before")
         try:
             outcome.workload = await self.runtime.ensure(spec)
@@ -169,7 +170,9 @@ class CellApplier:
         outcome.hibernation = "Idle" if seen.cell.status.hibernation == "Idle" and not outcome.workload.ready else ""
         return outcome.workload.ready
 
-    def _spec(self, seen: Observation, config: Mapping[str, Any]) -> WorkloadSpec:
+    def _spec(
+        self, seen: Observation, config: Mapping[str, Any], services: Mapping[str, ServiceConfig] | None = None
+    ) -> WorkloadSpec:
         return WorkloadSpec(
             seen.ref.cell_id,
             seen.release,
@@ -177,7 +180,14 @@ class CellApplier:
             cell=seen.cell.metadata.name,
             topology=seen.cell.spec.topology,
             size=seen.size,
+            services=services or {},
         )
+
+    async def _workload_spec(self, seen: Observation) -> WorkloadSpec:
+        if seen.cell.spec.topology == "compact":
+            return self._spec(seen, await self._config(seen))
+        services = await expanded.services(seen, await self._config(seen), self.credentials, self._at)
+        return self._spec(seen, {}, services)
 
     async def _config(self, seen: Observation) -> dict[str, Any]:
         settings, cell_id = self.settings, seen.ref.cell_id
@@ -204,6 +214,9 @@ class CellApplier:
         role = names.migrator_role(cell_id) if migrator else names.login_role(cell_id)
         secret = await self.credentials.of(cell_id)
         password = secret["migrator_password" if migrator else "postgres_password"]
+        return self._at(role, password)
+
+    def _at(self, role: str, password: str) -> str:
         place = f"{self.settings.postgres_host}:{self.settings.postgres_port}/{self.settings.postgres_database}"
         return f"postgresql://{role}:{password}@{place}"
 

@@ -33,6 +33,8 @@ class Observation:
     """Seconds since the last request; None where that is not known."""
     awaited: bool = False
     """Whether a request waits for the cell."""
+    topologies: frozenset[str] = frozenset({"compact"})
+    """What the runtime can run."""
 
     @property
     def policy(self) -> str:
@@ -70,7 +72,7 @@ class Observation:
     def size(self) -> Size:
         """What the class gives the workload."""
         given = self.cell_class or CellClassSpec()
-        return Size(given.cpu, given.memory, given.replicas, given.priority_class)
+        return Size(given.cpu, given.memory, given.replicas, given.priority_class, given.max_replicas)
 
 
 async def observe(
@@ -95,4 +97,6 @@ async def observe(
     cell_id = cell.status.cell_id
     workload = await runtime.observe(cell_id) if cell_id else None
     idle, awaited = (activity.idle_seconds(cell_id), activity.awaited(cell_id)) if cell_id else (None, False)
-    return Observation(cell, cell_class, placed, cell.spec.release or release, workload, owner, idle, awaited)
+    return Observation(
+        cell, cell_class, placed, cell.spec.release or release, workload, owner, idle, awaited, runtime.topologies
+    )

@@ -35,8 +35,8 @@ def plan(seen: Observation) -> Plan:
     if seen.cell_class is None:
         message = f"there is no CellClass '{cell.spec.class_ref}': apply it, or change spec.classRef"
         return Plan((*first, "refuse"), ("ClassNotFound", message))
-    if cell.spec.topology != "compact":
-        message = "this version runs cells with spec.topology 'compact' only"
+    if cell.spec.topology not in seen.topologies:
+        message = f"cells here can have spec.topology {' or '.join(sorted(seen.topologies))} only"
         return Plan((*first, "refuse"), ("TopologyNotSupported", message))
     stores = cell.spec.stores
     own = [name for name in ("postgres", "kafka", "milvus", "objects") if getattr(stores, name) == "own"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from voicehelper_core import faults, names
 from voicehelper_core.ports import SecretStore
@@ -37,6 +37,15 @@ class CellCredentials:
                 await faults.point("operator.credentials.recorded")
             return bundle
 
+    async def certificates(self, cell_id: str) -> dict[str, str] | None:
+        """The authority and the certificates of the cell's services, as they are kept."""
+        return await self._store.get(names.cell_certificates(cell_id))
+
+    async def keep_certificates(self, cell_id: str, secret: Mapping[str, str]) -> None:
+        """Replace them."""
+        await self._store.put(names.cell_certificates(cell_id), secret)
+
     async def remove(self, cell_id: str) -> None:
-        """Forget the bundle."""
+        """Forget everything of the cell."""
         await self._store.delete(names.cell_secret(cell_id))
+        await self._store.delete(names.cell_certificates(cell_id))

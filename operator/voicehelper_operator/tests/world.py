@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from voicehelper_core import errors
 from voicehelper_crds import KINDS, Resource
@@ -217,6 +217,7 @@ class MemorySlice:
 
 @dataclass
 class MemoryRuntime:
+    topologies: ClassVar = frozenset({"compact"})
     step: Callable[[str], None] = lambda _: None
     running: dict[str, WorkloadSpec] = field(default_factory=dict)
     migrated: set[str] = field(default_factory=set)

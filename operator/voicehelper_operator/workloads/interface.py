@@ -17,6 +17,16 @@ class Size:
     memory: str = "1Gi"
     replicas: int = 1
     priority_class: str = ""
+    most_replicas: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceConfig:
+    """Of one service of an expanded cell."""
+
+    config: Mapping[str, Any]
+    files: Mapping[str, str]
+    """Certificates, by the names of their files; they are read again when they change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +40,8 @@ class WorkloadSpec:
     """Name of the Cell, for people."""
     topology: str = "compact"
     size: Size = field(default_factory=Size)
+    services: Mapping[str, ServiceConfig] = field(default_factory=dict)
+    """Of an expanded cell, by name; ``config`` is then what steps are told."""
 
     @property
     def name(self) -> str:
@@ -61,6 +73,9 @@ class StepFailed(RuntimeError):
 
 class WorkloadRuntime(Protocol):
     """Idempotent; raises errors.Unavailable when the runtime cannot be reached."""
+
+    topologies: frozenset[str]
+    """Topologies of cells that it can run."""
 
     async def ensure(self, spec: WorkloadSpec) -> WorkloadState:
         """Run it, or bring it up to date; does not wait for readiness."""

@@ -21,6 +21,8 @@ _LOOK_SECONDS, _STARTING_SECONDS = 1.0, 0.25
 class ProcessRuntime:
     """Speaks to the supervisor."""
 
+    topologies = frozenset({"compact"})
+
     def __init__(self, socket: Path) -> None:
         transport = httpx.AsyncHTTPTransport(uds=str(socket))
         self._http = httpx.AsyncClient(transport=transport, base_url="http://supervisor", timeout=30)

@@ -13,7 +13,7 @@ from voicehelper_core.kubernetes_api.kinds import kind_of
 
 from voicehelper_operator.workloads.interface import WorkloadSpec, WorkloadState, workload_name
 from voicehelper_operator.workloads.kubernetes import manifests, naming, ownership, states, steps
-from voicehelper_operator.workloads.kubernetes.components import GRPC, HTTP, components
+from voicehelper_operator.workloads.kubernetes.components import GRPC, HTTP, TOPOLOGIES, components, entry
 from voicehelper_operator.workloads.kubernetes.manifests import Manifest
 from voicehelper_operator.workloads.kubernetes.objects import Objects, stamped
 from voicehelper_operator.workloads.kubernetes.settings import KubernetesSettings
@@ -25,9 +25,10 @@ _REMAINING = ("NamespaceContentRemaining", "NamespaceFinalizersRemaining")
 class KubernetesRuntime:
     """One cluster's cells. ``changes`` has to run: it feeds what all others read."""
 
+    topologies = frozenset(TOPOLOGIES)
+
     def __init__(self, api: Api, settings: KubernetesSettings) -> None:
         self._api, self._settings, self._objects = api, settings, Objects(api)
-        self._topologies: dict[str, str] = {}
 
     async def close(self) -> None:
         """The API is closed by whoever opened it."""
@@ -84,7 +85,7 @@ class KubernetesRuntime:
         wanted = [stamped(manifest) for manifest in wanted]
         if prune:
             self._objects.want(spec.cell_id, wanted)
-            self._topologies[spec.cell_id] = spec.topology
+            await self._end_former(spec, wanted)
         conflicts: list[errors.Conflict] = []
         for manifest in wanted:
             if self._objects.lacking(manifest) is None:
@@ -103,20 +104,32 @@ class KubernetesRuntime:
                 field for conflict in conflicts for field in conflict.extra["fields"]
             ])  # fmt: skip
 
+    async def _end_former(self, spec: WorkloadSpec, wanted: list[Manifest]) -> None:
+        """Services of another topology, before those of this one begin: a compact cell takes their work for lost.
+
+        Raises Unavailable until they are gone.
+        """
+        former = [item for kind, item in self._objects.unwanted(spec.cell_id, wanted) if kind is k.DEPLOYMENT]
+        for item in former:
+            await self._api.delete(k.DEPLOYMENT, item["metadata"]["name"], item["metadata"]["namespace"])
+        names = {component.name for component in components(spec.topology)} | {"step"}
+        pods = self._objects.of(spec.cell_id, k.POD)
+        if former or any(item["metadata"]["labels"].get(naming.COMPONENT) not in names for item in pods):
+            raise errors.Unavailable("the services of the former topology come to their end")
+
     def _state(self, cell_id: str) -> WorkloadState | None:
         deployments, pods = self._objects.of(cell_id, k.DEPLOYMENT), self._objects.of(cell_id, k.POD)
         if not deployments or all(item["spec"].get("replicas") == 0 for item in deployments):
             return None
         ready = all(states.available(item) for item in deployments)
         message = "" if all(states.settled(item) for item in deployments) else states.trouble(deployments, pods)
-        entry = next(
-            (part.name for part in components(self._topologies.get(cell_id, "compact")) if part.entered_by_router), ""
-        )
+        names = {item["metadata"]["name"] for item in deployments}
+        door = next((entry(topology) for topology in TOPOLOGIES if entry(topology) in names), "")
         address = next(
             (
                 item["spec"]["clusterIP"]
                 for item in self._objects.of(cell_id, k.SERVICE)
-                if item["metadata"]["name"] == entry
+                if item["metadata"]["name"] == door
             ),
             "",
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import time
 from typing import Any
 
@@ -33,6 +34,7 @@ def job(spec: WorkloadSpec, settings: KubernetesSettings, command: str) -> Manif
         spec,
         settings,
         secret=naming.STEP,
+        items=[{"key": credentials.FILE, "path": credentials.FILE}],
         container={
             "name": "step",
             "args": ["-m", "voicehelper_cell", command],
@@ -58,7 +60,8 @@ async def run(api: Api, spec: WorkloadSpec, settings: KubernetesSettings, comman
     namespace = naming.namespace(spec.cell_id)
     await _end(api, namespace, command)
     config = {**spec.config, "result_file": _RESULT}
-    await api.apply(credentials.secret(spec, naming.STEP, config), manager=naming.MANAGER, force=True)
+    files = {credentials.FILE: json.dumps(config)}
+    await api.apply(credentials.secret(spec, naming.STEP, files), manager=naming.MANAGER, force=True)
     try:
         await api.create(job(spec, settings, command), manager=naming.MANAGER)
         async with asyncio.timeout(SECONDS):

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from voicehelper_operator.workloads.interface import WorkloadSpec
 from voicehelper_operator.workloads.kubernetes.components import components
-from voicehelper_operator.workloads.kubernetes.manifests import bounds, credentials, deployment, network, space
+from voicehelper_operator.workloads.kubernetes.manifests import (
+    autoscaler,
+    bounds,
+    credentials,
+    deployment,
+    network,
+    space,
+)
 from voicehelper_operator.workloads.kubernetes.manifests.types import Manifest
 from voicehelper_operator.workloads.kubernetes.settings import KubernetesSettings
 
@@ -23,6 +30,12 @@ def of_space(spec: WorkloadSpec, settings: KubernetesSettings) -> list[Manifest]
 
 def of_cell(spec: WorkloadSpec, settings: KubernetesSettings, *, asleep: bool = False) -> list[Manifest]:
     """Everything, in the order in which it is applied; asleep, nothing runs and all else is there."""
-    secret, replicas = credentials.render(spec), 0 if asleep else spec.size.replicas
-    parts = [deployment.render(spec, settings, component, secret, replicas) for component in components(spec.topology)]
-    return [*of_space(spec, settings), secret, *(manifest for part in parts for manifest in part)]
+    secret, scaled = credentials.render(spec), spec.topology == "expanded"
+    replicas = 0 if asleep else None if scaled else spec.size.replicas
+    found = [*of_space(spec, settings), secret]
+    for component in components(spec.topology):
+        found += deployment.render(spec, settings, component, secret, replicas)
+        if scaled:
+            size = spec.size
+            found.append(autoscaler.render(spec, component.name, least=size.replicas, most=size.most_replicas))
+    return found

@@ -10,8 +10,7 @@ from voicehelper_operator.workloads.kubernetes.manifests.types import Manifest, 
 _SHARE = 4
 """Requests are a quarter of the limits, as in the founding numbers (500m of 2000m, 512Mi of 2Gi)."""
 _SPARE_PODS = 2
-"""A pod of the new release beside the old ones, and a step such as a migration."""
-MOST_REPLICAS = 20
+"""A pod of the new release beside the old ones (of each service), and a step such as a migration."""
 
 
 def resources(size: Size) -> dict[str, dict[str, str]]:
@@ -29,8 +28,8 @@ def resources(size: Size) -> dict[str, dict[str, str]]:
 def render(spec: WorkloadSpec) -> list[Manifest]:
     """ResourceQuota and LimitRange."""
     size, count = spec.size, len(components(spec.topology))
-    replicas = size.replicas if spec.topology == "compact" else MOST_REPLICAS
-    pods = count * replicas + _SPARE_PODS
+    replicas, spare = (size.replicas, 0) if spec.topology == "compact" else (size.most_replicas, count)
+    pods = count * replicas + spare + _SPARE_PODS
     cpu, memory = quantities.milli_cpu(size.cpu), quantities.mebibytes(size.memory)
     hard = {
         "pods": str(pods),

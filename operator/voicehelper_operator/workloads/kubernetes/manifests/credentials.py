@@ -1,4 +1,4 @@
-"""The configuration of a cell, with its credentials: a file in its pods, never an argument or a variable."""
+"""The settings of a cell, with its credentials: files in its pods, never arguments or variables."""
 
 from __future__ import annotations
 
@@ -10,32 +10,66 @@ from typing import Any
 
 from voicehelper_operator.workloads.interface import WorkloadSpec
 from voicehelper_operator.workloads.kubernetes import naming
-from voicehelper_operator.workloads.kubernetes.components import GRPC, HTTP
+from voicehelper_operator.workloads.kubernetes.components import GRPC, HTTP, PROBE, Component, components, name_of
 from voicehelper_operator.workloads.kubernetes.manifests.types import Manifest, manifest
 
 FOLDER, FILE = "/etc/voicehelper", "config.json"
+_CERTIFICATES = {"tls_ca_file": "ca.crt", "tls_certificate_file": "tls.crt", "tls_key_file": "tls.key"}
 
 
 def render(spec: WorkloadSpec) -> Manifest:
-    """The Secret that a cell's pods mount."""
+    """The Secret that a cell's pods mount, each its own files of it."""
+    files: dict[str, str] = {}
+    for component in components(spec.topology):
+        files[component.file] = json.dumps(_config(spec, component), sort_keys=True, default=str)
+        if component.service:
+            given = spec.services[component.service].files
+            files |= {f"{component.service}.{name}": text for name, text in given.items()}
+    return secret(spec, naming.CREDENTIALS, files)
+
+
+def _config(spec: WorkloadSpec, component: Component) -> dict[str, Any]:
     config = {
-        **spec.config,
-        "http_host": "0.0.0.0",  # noqa: S104 (a pod's own address; NetworkPolicies say who gets in)
+        # A pod's own address: NetworkPolicies say who gets in.
+        "http_host": "0.0.0.0",  # noqa: S104
         "http_port": HTTP,
         "grpc_host": "0.0.0.0",  # noqa: S104
         "grpc_port": GRPC,
         "jwks_cache_file": "/tmp/jwks.json",  # noqa: S108 (the pod's own folder)
+        "alone": False,  # a pod is replaced while it runs
     }
-    return secret(spec, naming.CREDENTIALS, config)
+    if not component.service:
+        return {**spec.config, **config}
+    namespace = naming.namespace(spec.cell_id)
+    return {
+        **spec.services[component.service].config,
+        **config,
+        "probe_port": PROBE,
+        "services": {name.replace("-", "_"): f"{name}.{namespace}.svc:{GRPC}" for name in sorted(component.callees)},
+        **{setting: f"{FOLDER}/{name}" for setting, name in _CERTIFICATES.items()},
+    }
 
 
-def secret(spec: WorkloadSpec, name: str, config: Mapping[str, Any]) -> Manifest:
-    """A Secret with one file of settings."""
-    text = json.dumps(config, sort_keys=True, default=str)
-    data = {FILE: base64.b64encode(text.encode()).decode()}
+def items(component: Component) -> list[dict[str, str]]:
+    """What of the Secret a component's pods see, and under which names."""
+    found = [{"key": component.file, "path": FILE}]
+    if component.service:
+        found += [{"key": f"{component.service}.{name}", "path": name} for name in _CERTIFICATES.values()]
+    return found
+
+
+def secret(spec: WorkloadSpec, name: str, files: Mapping[str, str]) -> Manifest:
+    """A Secret of files."""
+    data = {key: base64.b64encode(text.encode()).decode() for key, text in files.items()}
     return manifest("v1", "Secret", spec, name, type="Opaque", data=data)
 
 
-def checksum(secret: Manifest) -> str:
-    """Changes with the content: pods are replaced, one by one, when it does."""
-    return hashlib.sha256(json.dumps(secret["data"], sort_keys=True).encode()).hexdigest()[:16]
+def checksum(secret: Manifest, component: Component) -> str:
+    """Changes with a component's settings: its pods are replaced, one by one, when it does.
+
+    Not with its certificates, which it reads again by itself.
+    """
+    return hashlib.sha256(secret["data"][component.file].encode()).hexdigest()[:16]
+
+
+__all__ = ["FILE", "FOLDER", "checksum", "items", "name_of", "render", "secret"]

@@ -6,9 +6,9 @@ from typing import Any
 
 from voicehelper_operator.workloads.interface import WorkloadSpec
 from voicehelper_operator.workloads.kubernetes import naming
-from voicehelper_operator.workloads.kubernetes.components import GRPC, HTTP, Component
+from voicehelper_operator.workloads.kubernetes.components import GRPC, HTTP, PROBE, Component
 from voicehelper_operator.workloads.kubernetes.manifests import pod
-from voicehelper_operator.workloads.kubernetes.manifests.credentials import checksum
+from voicehelper_operator.workloads.kubernetes.manifests.credentials import checksum, items
 from voicehelper_operator.workloads.kubernetes.manifests.types import Manifest, manifest
 from voicehelper_operator.workloads.kubernetes.settings import KubernetesSettings
 
@@ -18,9 +18,9 @@ _STOP_SECONDS = 30
 
 
 def render(
-    spec: WorkloadSpec, settings: KubernetesSettings, component: Component, secret: Manifest, replicas: int
+    spec: WorkloadSpec, settings: KubernetesSettings, component: Component, secret: Manifest, replicas: int | None
 ) -> list[Manifest]:
-    """Service first: its address is the cell's endpoint."""
+    """Service first: its address is the cell's endpoint. ``replicas`` None leaves them to an autoscaler."""
     name = component.name
     chosen = naming.selector(spec.cell_id, name)
     service = {
@@ -29,7 +29,7 @@ def render(
         "ports": [_port("http", HTTP, "http"), _port("grpc", GRPC, "kubernetes.io/h2c")],
     }
     deployed = {
-        "replicas": replicas,
+        **({} if replicas is None else {"replicas": replicas}),
         "revisionHistoryLimit": 3,
         "progressDeadlineSeconds": 300,
         "selector": {"matchLabels": chosen},
@@ -38,9 +38,10 @@ def render(
             spec,
             settings,
             secret=secret["metadata"]["name"],
+            items=items(component),
             container=_container(component),
             labels=naming.labels(spec.cell_id, spec.cell, name),
-            annotations={"voicehelper.io/config": checksum(secret)},
+            annotations={"voicehelper.io/config": checksum(secret, component)},
             terminationGracePeriodSeconds=_STOP_SECONDS,
             topologySpreadConstraints=[
                 _spread(key, chosen) for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
@@ -70,7 +71,8 @@ def _spread(key: str, chosen: dict[str, str]) -> dict[str, Any]:
 
 
 def _container(component: Component) -> dict[str, Any]:
-    ready = {"httpGet": {"path": "/readyz", "port": "http"}}
+    ready = {"grpc": {"port": component.probe}}
+    # Not gRPC's health, which is that of the stores too: a restart mends no store.
     alive = {"httpGet": {"path": "/healthz", "port": "http"}}
     return {
         "name": component.name,
@@ -78,6 +80,7 @@ def _container(component: Component) -> dict[str, Any]:
         "ports": [
             {"name": "http", "containerPort": HTTP, "protocol": "TCP"},
             {"name": "grpc", "containerPort": GRPC, "protocol": "TCP"},
+            *([{"name": "probe", "containerPort": PROBE, "protocol": "TCP"}] if component.service else []),
         ],
         # A start is looked at each second: a cell that wakes has a request waiting. The delays of the founding numbers
         # (30 s and 10 s) would be added to each; their periods hold from then on.

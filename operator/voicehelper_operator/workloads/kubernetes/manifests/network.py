@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from voicehelper_operator.workloads.interface import WorkloadSpec
@@ -31,9 +31,13 @@ def _component(spec: WorkloadSpec, settings: KubernetesSettings, component: Comp
     ingress: list[Rule] = [{"from": [_pods(settings.monitoring_namespace)], "ports": _ports([HTTP])}]
     if component.entered_by_router:
         router = _pods(settings.namespace, {naming.COMPONENT: "router"})
-        ingress.append({"from": [router], "ports": _ports(component.entered_by_router)})
+        ingress.append({"from": [router], "ports": _ports([HTTP, GRPC])})
+    if component.callers:
+        ingress.append({"from": _own(spec, component.callers), "ports": _ports([GRPC])})
     egress = [_dns(settings), {"to": [_pods(settings.monitoring_namespace)], "ports": _ports(_TRACES)}]
-    for need in component.needs:
+    if component.callees:
+        egress.append({"to": _own(spec, component.callees), "ports": _ports([GRPC])})
+    for need in sorted(map(str, component.needs)):
         egress += _outside(settings, need)
     return manifest(
         "networking.k8s.io/v1",
@@ -71,6 +75,11 @@ def _outside(settings: KubernetesSettings, need: str) -> list[Rule]:
         pods = _pods(settings.namespace, {naming.COMPONENT: need})
         return [{"to": [pods], "ports": _ports(_PLATFORM[need])}]
     return [{"to": [_peer(peer)], "ports": _ports(peer.ports)} for peer in settings.stores.get(need, ())]
+
+
+def _own(spec: WorkloadSpec, names: Iterable[str]) -> list[Rule]:
+    """Pods of the same cell."""
+    return [{"podSelector": {"matchLabels": naming.selector(spec.cell_id, name)}} for name in sorted(names)]
 
 
 def _dns(settings: KubernetesSettings) -> Rule:

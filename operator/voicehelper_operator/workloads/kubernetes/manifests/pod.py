@@ -20,8 +20,8 @@ def image(spec: WorkloadSpec, settings: KubernetesSettings) -> str:
 
 
 def template(
-    spec: WorkloadSpec, settings: KubernetesSettings, *, secret: str, container: dict[str, Any], labels: dict[str, str],
-    annotations: dict[str, str] | None = None, **more: Any,
+    spec: WorkloadSpec, settings: KubernetesSettings, *, secret: str, items: list[dict[str, str]],
+    container: dict[str, Any], labels: dict[str, str], annotations: dict[str, str] | None = None, **more: Any,
 ) -> dict[str, Any]:  # fmt: skip
     """A pod template around one container."""
     content: dict[str, Any] = {
@@ -54,7 +54,7 @@ def template(
             }
         ],
         "volumes": [
-            {"name": "config", "secret": {"secretName": secret, "defaultMode": 0o440}},
+            {"name": "config", "secret": {"secretName": secret, "defaultMode": 0o440, "items": items}},
             {"name": "scratch", "emptyDir": {"sizeLimit": _SCRATCH}},
         ],
         **more,

@@ -14,8 +14,12 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from voicehelper_core.call_graph import CALLERS, SERVICES
+from voicehelper_e2e.network_policies.evaluate import Cluster
+from voicehelper_e2e.network_policies.policies import Pod, Policy
 
-from voicehelper_operator.workloads.interface import Size, WorkloadSpec
+from voicehelper_operator.workloads.interface import ServiceConfig, Size, WorkloadSpec
+from voicehelper_operator.workloads.kubernetes import naming
 from voicehelper_operator.workloads.kubernetes.conform import lacking
 from voicehelper_operator.workloads.kubernetes.manifests import of_cell, of_space, quantities
 from voicehelper_operator.workloads.kubernetes.manifests.bounds import resources
@@ -42,6 +46,21 @@ SPECS = {
         cell="globex",
         size=Size("4", "4Gi", 3, "voicehelper-dedicated"),
     ),
+    "expanded": WorkloadSpec(
+        CELL,
+        "r1",
+        {},
+        cell="hooli",
+        topology="expanded",
+        size=Size("1", "512Mi", 3),
+        services={
+            name: ServiceConfig(
+                {"postgres_dsn": f"postgresql://{name}:secret@192.0.2.10/v"},
+                {file: f"{name}'s {file}" for file in ("ca.crt", "tls.crt", "tls.key")},
+            )
+            for name in SERVICES
+        },
+    ),
 }
 
 
@@ -52,6 +71,32 @@ def test_golden(case):
     if os.environ.get("UPDATE_GOLDEN"):
         expected.write_text(shown)
     assert shown == expected.read_text()
+
+
+def test_a_service_sees_its_own_files_only():
+    for manifest in of_cell(SPECS["expanded"], SETTINGS):
+        if manifest["kind"] == "Deployment":
+            service = manifest["metadata"]["name"].replace("-", "_")
+            (config,) = [v for v in manifest["spec"]["template"]["spec"]["volumes"] if v["name"] == "config"]
+            assert {item["key"].partition(".")[0] for item in config["secret"]["items"]} == {service}
+
+
+def test_services_reach_each_other_by_the_call_graph_and_no_other_way():
+    """By the oracle of NetworkPolicies, from the manifests as they are applied."""
+    namespace = f"cell-{CELL}"
+    policies = [m for m in of_cell(SPECS["expanded"], SETTINGS) if m["kind"] == "NetworkPolicy"]
+    cluster = Cluster({namespace: {"kubernetes.io/metadata.name": namespace}}, [Policy.of(item) for item in policies])
+    names = {service: service.replace("_", "-") for service in SERVICES}
+    pods = {
+        service: Pod(namespace, name, f"10.0.0.{number}", {naming.CELL: CELL, naming.COMPONENT: name})
+        for number, (service, name) in enumerate(names.items(), 1)
+    }
+    for one in SERVICES:
+        for other, about in SERVICES.items():
+            if one != other:
+                wanted = about.contract is not None and one in CALLERS[about.contract]
+                assert cluster.allowed(pods[one], pods[other], 9090, "TCP") is wanted, (one, other)
+                assert not cluster.allowed(pods[one], pods[other], 8080, "TCP")
 
 
 def test_the_walls_come_before_anything_that_runs():
