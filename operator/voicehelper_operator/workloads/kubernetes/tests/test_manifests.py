@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from voicehelper_core.call_graph import CALLERS, SERVICES
 from voicehelper_e2e.network_policies.evaluate import Cluster
 from voicehelper_e2e.network_policies.policies import Pod, Policy
-
 from voicehelper_operator.workloads.interface import ServiceConfig, Size, WorkloadSpec
 from voicehelper_operator.workloads.kubernetes import naming
 from voicehelper_operator.workloads.kubernetes.conform import lacking
