@@ -84,7 +84,7 @@ def _container(component: Component) -> dict[str, Any]:
         ],
         # A start is looked at each second: a cell that wakes has a request waiting. The delays of the founding numbers
         # (30 s and 10 s) would be added to each; their periods hold from then on.
-        "startupProbe": {**ready, "periodSeconds": 1, "timeoutSeconds": 2, "failureThreshold": 120},
+        "startupProbe": {**ready, "periodSeconds": 1, "timeoutSeconds": 2, "failureThreshold": 300},
         "readinessProbe": {**ready, "periodSeconds": 5, "timeoutSeconds": 3, "failureThreshold": 2},
         "livenessProbe": {**alive, "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 3},
         "lifecycle": {
