@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from voicehelper_operator.workloads.interface import Size, WorkloadSpec
 from voicehelper_operator.workloads.kubernetes.conform import lacking
-from voicehelper_operator.workloads.kubernetes.manifests import of_cell, of_space, quantities
+from voicehelper_operator.workloads.kubernetes.manifests import autoscaler, of_cell, of_space, quantities
 from voicehelper_operator.workloads.kubernetes.manifests.bounds import resources
 from voicehelper_operator.workloads.kubernetes.settings import KubernetesSettings, Peer
 
@@ -127,3 +127,23 @@ def test_containers_that_others_add_are_theirs():
     found = {"containers": [{"name": "sidecar"}, {"name": "cell", "image": "a", "imagePullPolicy": "Always"}]}
     assert lacking(wanted, found) is None
     assert lacking({"containers": [{"name": "cell", "image": "b"}]}, found) == ".containers[cell].image"
+
+
+def test_the_autoscaler_has_the_founding_numbers():
+    spec = autoscaler.render(SPECS["dedicated"], "web")["spec"]
+    assert (spec["minReplicas"], spec["maxReplicas"], spec["scaleTargetRef"]["name"]) == (3, 20, "web")
+    cpu, memory, requests = spec["metrics"]
+    assert cpu["resource"] == {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}}
+    assert memory["resource"] == {"name": "memory", "target": {"type": "Utilization", "averageUtilization": 80}}
+    assert requests["pods"]["metric"] == {"name": "http_requests_per_second"}
+    assert requests["pods"]["target"] == {"type": "AverageValue", "averageValue": "1k"}
+    up, down = spec["behavior"]["scaleUp"], spec["behavior"]["scaleDown"]
+    assert (up["stabilizationWindowSeconds"], up["selectPolicy"]) == (0, "Max")
+    assert [tuple(policy.values()) for policy in up["policies"]] == [("Percent", 100, 15), ("Pods", 4, 15)]
+    assert down["stabilizationWindowSeconds"] == 300
+    assert [tuple(policy.values()) for policy in down["policies"]] == [("Percent", 50, 60)]
+
+
+def test_an_autoscaler_never_asks_for_less_than_its_least():
+    spec = autoscaler.render(SPECS["dedicated"], "web", least=5, most=2)["spec"]
+    assert (spec["minReplicas"], spec["maxReplicas"]) == (5, 5)

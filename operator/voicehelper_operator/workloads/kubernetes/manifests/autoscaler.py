@@ -1,0 +1,56 @@
+"""How many replicas a component of an expanded cell has: as many as its load asks for.
+
+CPU and memory come from ``metrics.k8s.io`` (a metrics-server, where the cluster has one), requests from the adapter
+(``metrics_adapter``). What cannot be known is left out by the autoscaler; what can be known decides, the largest wins.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from voicehelper_operator.metrics_adapter.documents import METRIC
+from voicehelper_operator.workloads.interface import WorkloadSpec
+from voicehelper_operator.workloads.kubernetes.manifests.bounds import MOST_REPLICAS
+from voicehelper_operator.workloads.kubernetes.manifests.types import Manifest, manifest
+
+LEAST_REPLICAS = 3
+_PERCENT = {"cpu": 70, "memory": 80}
+_REQUESTS = "1k"
+"""A second and pod, as the API server writes a thousand."""
+
+
+def render(spec: WorkloadSpec, component: str, *, least: int = LEAST_REPLICAS, most: int = MOST_REPLICAS) -> Manifest:
+    """Of the Deployment of that name, whose own number of replicas is nobody else's to say any more."""
+    content = {
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": component},
+        "minReplicas": least,
+        "maxReplicas": max(least, most),
+        "metrics": [*(_resource(name, percent) for name, percent in _PERCENT.items()), _requests()],
+        "behavior": {
+            "scaleUp": {
+                "stabilizationWindowSeconds": 0,
+                "selectPolicy": "Max",
+                "policies": [_policy("Percent", 100, 15), _policy("Pods", 4, 15)],
+            },
+            "scaleDown": {
+                "stabilizationWindowSeconds": 300,
+                "selectPolicy": "Max",
+                "policies": [_policy("Percent", 50, 60)],
+            },
+        },
+    }
+    return manifest("autoscaling/v2", "HorizontalPodAutoscaler", spec, component, component, spec=content)
+
+
+def _resource(name: str, percent: int) -> dict[str, Any]:
+    target = {"type": "Utilization", "averageUtilization": percent}
+    return {"type": "Resource", "resource": {"name": name, "target": target}}
+
+
+def _requests() -> dict[str, Any]:
+    target = {"type": "AverageValue", "averageValue": _REQUESTS}
+    return {"type": "Pods", "pods": {"metric": {"name": METRIC}, "target": target}}
+
+
+def _policy(kind: str, value: int, seconds: int) -> dict[str, Any]:
+    return {"type": kind, "value": value, "periodSeconds": seconds}
