@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from voicehelper_core import context, errors, trace
+from voicehelper_core import context, errors, metrics, trace
 from voicehelper_core.auth import Claims, TokenVerifier, bearer
 from voicehelper_core.context import TenantContext
 from voicehelper_core.grpc_caller import Identify, stated
@@ -82,6 +82,7 @@ class _Wrapping(grpc.aio.ServerInterceptor):
             for k, v in (handler_call_details.invocation_metadata or ())
         }
         method = str(handler_call_details.method)
+        metrics.GRPC_REQUESTS.labels(*method.removeprefix("/").split("/", 1)).inc()
 
         async def unary(request: Any, call: Any) -> Any:
             with ExitStack() as stack:

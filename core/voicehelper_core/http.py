@@ -187,7 +187,7 @@ def create_app(title: str, *, version: str, lifespan: Callable[[FastAPI], Any] |
     return app
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """The process handles signals itself: it has more to stop than this server."""
 
     @contextlib.contextmanager
@@ -209,4 +209,4 @@ def serve_http(app: ASGIApp, host: str, port: int) -> uvicorn.Server:
         timeout_keep_alive=75,  # longer than the router's idle time, so that it never reuses a closed connection
         lifespan="on",
     )
-    return _Server(config)
+    return Server(config)

@@ -11,6 +11,8 @@ HTTP_SECONDS = Histogram(
     ["service", "method", "route"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 5, 10),
 )
+GRPC_REQUESTS = Counter("grpc_server_started", "gRPC calls that a handler was given", ["grpc_service", "grpc_method"])
+"""Health checks and unknown methods are not counted, so its labels are those of the contracts."""
 CONVERSATION_SUCCESS = Gauge("conversation_success_rate", "Answers that completed, of those begun", ["mode"])
 RETRIEVAL_RELEVANCE = Histogram(
     "retrieval_relevance_score",

@@ -30,6 +30,7 @@ NAMESPACE = Kind("v1", "Namespace", "namespaces", namespaced=False)
 SERVICE_ACCOUNT = Kind("v1", "ServiceAccount", "serviceaccounts")
 SERVICE = Kind("v1", "Service", "services")
 SECRET = Kind("v1", "Secret", "secrets")
+CONFIG_MAP = Kind("v1", "ConfigMap", "configmaps")
 POD = Kind("v1", "Pod", "pods")
 RESOURCE_QUOTA = Kind("v1", "ResourceQuota", "resourcequotas")
 LIMIT_RANGE = Kind("v1", "LimitRange", "limitranges")
@@ -40,10 +41,12 @@ JOB = Kind("batch/v1", "Job", "jobs")
 NETWORK_POLICY = Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
 POD_DISRUPTION_BUDGET = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
 AUTOSCALER = Kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
+API_SERVICE = Kind("apiregistration.k8s.io/v1", "APIService", "apiservices", namespaced=False)
+ACCESS_REVIEW = Kind("authorization.k8s.io/v1", "SubjectAccessReview", "subjectaccessreviews", namespaced=False)
 
 BUILT_IN = (
-    NAMESPACE, SERVICE_ACCOUNT, SERVICE, SECRET, POD, RESOURCE_QUOTA, LIMIT_RANGE, EVENT, LEASE, DEPLOYMENT, JOB,
-    NETWORK_POLICY, POD_DISRUPTION_BUDGET, AUTOSCALER,
+    NAMESPACE, SERVICE_ACCOUNT, SERVICE, SECRET, CONFIG_MAP, POD, RESOURCE_QUOTA, LIMIT_RANGE, EVENT, LEASE, DEPLOYMENT,
+    JOB, NETWORK_POLICY, POD_DISRUPTION_BUDGET, AUTOSCALER, API_SERVICE, ACCESS_REVIEW,
 )  # fmt: skip
 OURS = {name: Kind(API_VERSION, name, kind.plural, namespaced=False) for name, kind in KINDS.items()}
 _ALL = {(kind.api_version, kind.name): kind for kind in (*BUILT_IN, *OURS.values())}

@@ -7,6 +7,7 @@ import time
 
 import grpc
 import grpc.aio
+import prometheus_client
 import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet, OKPKey
@@ -111,6 +112,17 @@ async def test_streams_run_and_end_in_the_context(guarded, servicer):
     assert servicer.who_at_the_end.user_id == "u1"
     call = guarded.FollowMessage(pb.FollowMessageRequest(), metadata=said())
     assert [event.id async for event in call] == [1, 2]
+
+
+async def test_calls_are_counted(guarded):
+    def counted(method):
+        labels = {"grpc_service": "conversation.v1.ConversationService", "grpc_method": method}
+        return prometheus_client.REGISTRY.get_sample_value("grpc_server_started_total", labels) or 0
+
+    before = counted("SendMessage"), counted("CreateConversation")
+    assert [event.id async for event in guarded.SendMessage(pb.SendMessageRequest(content="x"), metadata=said())]
+    await failure(guarded.CreateConversation(create("raise"), metadata=said()))
+    assert (counted("SendMessage"), counted("CreateConversation")) == (before[0] + 1, before[1] + 1)
 
 
 async def test_error_interceptor_alone(kind, servicer):

@@ -29,6 +29,16 @@ class ApiServer:
         """The administrator's."""
         return self._home.kubeconfig
 
+    @property
+    def kube(self) -> Path:
+        """The program that is every component of Kubernetes, by its first argument."""
+        return self._kube
+
+    @property
+    def pki(self) -> Path:
+        """Keys, certificates and kubeconfigs of the components; ``ca`` signs all of them."""
+        return self._home.pki
+
     def kubectl(self, *arguments: str) -> str:
         """Its output. Raises Failure."""
         return run(str(self._kube), "kubectl", f"--kubeconfig={self.kubeconfig}", *arguments)

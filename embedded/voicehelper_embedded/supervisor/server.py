@@ -13,7 +13,7 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI, Response
-from voicehelper_core.http import _Server, create_app
+from voicehelper_core.http import Server, create_app
 
 from voicehelper_embedded.home import Home
 from voicehelper_embedded.supervisor.cells import Run, Workload
@@ -108,7 +108,7 @@ class Api:
         config = uvicorn.Config(
             app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=2, ws="none"
         )
-        self._server, self._listening = _Server(config), listening
+        self._server, self._listening = Server(config), listening
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:

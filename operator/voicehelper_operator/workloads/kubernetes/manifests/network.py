@@ -15,6 +15,8 @@ Rule = dict[str, Any]
 _PLATFORM = {"identity": (HTTP, GRPC), "inference": (GRPC,), "analytics": (GRPC,)}
 """Parts of the platform that cells call, and their ports."""
 _TRACES = (4317, 4318)
+_ADAPTER = "metrics-adapter"
+"""Part of the platform that reads the metrics of cells, for their autoscalers."""
 
 
 def render(spec: WorkloadSpec, settings: KubernetesSettings) -> list[Manifest]:
@@ -28,7 +30,8 @@ def render(spec: WorkloadSpec, settings: KubernetesSettings) -> list[Manifest]:
 
 
 def _component(spec: WorkloadSpec, settings: KubernetesSettings, component: Component) -> Manifest:
-    ingress: list[Rule] = [{"from": [_pods(settings.monitoring_namespace)], "ports": _ports([HTTP])}]
+    readers = [_pods(settings.monitoring_namespace), _pods(settings.namespace, {naming.COMPONENT: _ADAPTER})]
+    ingress: list[Rule] = [{"from": readers, "ports": _ports([HTTP])}]
     if component.entered_by_router:
         router = _pods(settings.namespace, {naming.COMPONENT: "router"})
         ingress.append({"from": [router], "ports": _ports([HTTP, GRPC])})

@@ -14,13 +14,11 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from voicehelper_core.call_graph import CALLERS, SERVICES
-from voicehelper_e2e.network_policies.evaluate import Cluster
-from voicehelper_e2e.network_policies.policies import Pod, Policy
+from voicehelper_core.call_graph import SERVICES
+
 from voicehelper_operator.workloads.interface import ServiceConfig, Size, WorkloadSpec
-from voicehelper_operator.workloads.kubernetes import naming
 from voicehelper_operator.workloads.kubernetes.conform import lacking
-from voicehelper_operator.workloads.kubernetes.manifests import of_cell, of_space, quantities
+from voicehelper_operator.workloads.kubernetes.manifests import autoscaler, of_cell, of_space, quantities
 from voicehelper_operator.workloads.kubernetes.manifests.bounds import resources
 from voicehelper_operator.workloads.kubernetes.settings import KubernetesSettings, Peer
 
@@ -78,24 +76,6 @@ def test_a_service_sees_its_own_files_only():
             service = manifest["metadata"]["name"].replace("-", "_")
             (config,) = [v for v in manifest["spec"]["template"]["spec"]["volumes"] if v["name"] == "config"]
             assert {item["key"].partition(".")[0] for item in config["secret"]["items"]} == {service}
-
-
-def test_services_reach_each_other_by_the_call_graph_and_no_other_way():
-    """By the oracle of NetworkPolicies, from the manifests as they are applied."""
-    namespace = f"cell-{CELL}"
-    policies = [m for m in of_cell(SPECS["expanded"], SETTINGS) if m["kind"] == "NetworkPolicy"]
-    cluster = Cluster({namespace: {"kubernetes.io/metadata.name": namespace}}, [Policy.of(item) for item in policies])
-    names = {service: service.replace("_", "-") for service in SERVICES}
-    pods = {
-        service: Pod(namespace, name, f"10.0.0.{number}", {naming.CELL: CELL, naming.COMPONENT: name})
-        for number, (service, name) in enumerate(names.items(), 1)
-    }
-    for one in SERVICES:
-        for other, about in SERVICES.items():
-            if one != other:
-                wanted = about.contract is not None and one in CALLERS[about.contract]
-                assert cluster.allowed(pods[one], pods[other], 9090, "TCP") is wanted, (one, other)
-                assert not cluster.allowed(pods[one], pods[other], 8080, "TCP")
 
 
 def test_the_walls_come_before_anything_that_runs():
@@ -171,3 +151,23 @@ def test_containers_that_others_add_are_theirs():
     found = {"containers": [{"name": "sidecar"}, {"name": "cell", "image": "a", "imagePullPolicy": "Always"}]}
     assert lacking(wanted, found) is None
     assert lacking({"containers": [{"name": "cell", "image": "b"}]}, found) == ".containers[cell].image"
+
+
+def test_the_autoscaler_has_the_founding_numbers():
+    spec = autoscaler.render(SPECS["dedicated"], "web")["spec"]
+    assert (spec["minReplicas"], spec["maxReplicas"], spec["scaleTargetRef"]["name"]) == (3, 20, "web")
+    cpu, memory, requests = spec["metrics"]
+    assert cpu["resource"] == {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}}
+    assert memory["resource"] == {"name": "memory", "target": {"type": "Utilization", "averageUtilization": 80}}
+    assert requests["pods"]["metric"] == {"name": "http_requests_per_second"}
+    assert requests["pods"]["target"] == {"type": "AverageValue", "averageValue": "1k"}
+    up, down = spec["behavior"]["scaleUp"], spec["behavior"]["scaleDown"]
+    assert (up["stabilizationWindowSeconds"], up["selectPolicy"]) == (0, "Max")
+    assert [tuple(policy.values()) for policy in up["policies"]] == [("Percent", 100, 15), ("Pods", 4, 15)]
+    assert down["stabilizationWindowSeconds"] == 300
+    assert [tuple(policy.values()) for policy in down["policies"]] == [("Percent", 50, 60)]
+
+
+def test_an_autoscaler_never_asks_for_less_than_its_least():
+    spec = autoscaler.render(SPECS["dedicated"], "web", least=5, most=2)["spec"]
+    assert (spec["minReplicas"], spec["maxReplicas"]) == (5, 5)

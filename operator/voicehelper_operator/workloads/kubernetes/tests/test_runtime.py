@@ -8,6 +8,7 @@ import contextlib
 import pytest
 from voicehelper_core import errors, kubernetes_api, names
 from voicehelper_core.kubernetes_api import kinds as k
+
 from voicehelper_operator.workloads.interface import Size, WorkloadSpec, workload_name
 from voicehelper_operator.workloads.kubernetes import naming
 from voicehelper_operator.workloads.kubernetes.runtime import KubernetesRuntime
