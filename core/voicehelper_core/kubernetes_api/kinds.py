@@ -40,10 +40,17 @@ JOB = Kind("batch/v1", "Job", "jobs")
 NETWORK_POLICY = Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
 POD_DISRUPTION_BUDGET = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
 AUTOSCALER = Kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
+WEBHOOK_CONFIGURATION = Kind(
+    "admissionregistration.k8s.io/v1",
+    "ValidatingWebhookConfiguration",
+    "validatingwebhookconfigurations",
+    namespaced=False,
+)
+SELF_REVIEW = Kind("authentication.k8s.io/v1", "SelfSubjectReview", "selfsubjectreviews", namespaced=False)
 
 BUILT_IN = (
     NAMESPACE, SERVICE_ACCOUNT, SERVICE, SECRET, POD, RESOURCE_QUOTA, LIMIT_RANGE, EVENT, LEASE, DEPLOYMENT, JOB,
-    NETWORK_POLICY, POD_DISRUPTION_BUDGET, AUTOSCALER,
+    NETWORK_POLICY, POD_DISRUPTION_BUDGET, AUTOSCALER, WEBHOOK_CONFIGURATION, SELF_REVIEW,
 )  # fmt: skip
 OURS = {name: Kind(API_VERSION, name, kind.plural, namespaced=False) for name, kind in KINDS.items()}
 _ALL = {(kind.api_version, kind.name): kind for kind in (*BUILT_IN, *OURS.values())}
