@@ -117,7 +117,7 @@ def renewed_for(
     """Those of any owner: an authority called after it, and a leaf with its names for each of ``wanted``."""
     now, lives = now or datetime.now(UTC), lifetimes or Lifetimes()
     authorities = [pair for pair in present.authorities if pair.parsed.not_valid_after_utc > now] if present else []
-    if not authorities or _age(authorities[0], now) >= lives.authority / 2:
+    if not authorities or _age(authorities[0], now) >= _life(authorities[0]) / 2:
         authorities.insert(0, _authority(owner, now=now, until=now + lives.authority))
     signer = next((pair for pair in authorities if _age(pair, now) >= lives.settle), authorities[-1])
     kept = present.leaves if present else {}
@@ -132,6 +132,11 @@ def renewed_for(
 
 def _age(pair: Pair, now: datetime) -> timedelta:
     return now - (pair.parsed.not_valid_before_utc + _SKEW)
+
+
+def _life(pair: Pair) -> timedelta:
+    """Its own: an earlier release may have made it with another."""
+    return pair.parsed.not_valid_after_utc - (pair.parsed.not_valid_before_utc + _SKEW)
 
 
 def _good(pair: Pair, identities: Names, authorities: list[Pair], until: datetime) -> bool:

@@ -1,8 +1,8 @@
 """What the API server is told: ask this webhook about our kinds, and do nothing to them where it does not answer.
 
 The object itself is the chart's, without webhooks, so that it goes with the chart: a webhook that is left behind would
-block our kinds for ever. The operator fills it in, and never makes it: it names the uid that it saw. That is also the
-way out by hand: who deletes the object has ended admission until the chart is installed or upgraded again.
+block our kinds for ever. The operator fills it in, and never makes it. That is also the way out by hand: who deletes
+the object has ended admission until the chart is installed or upgraded again.
 """
 
 from __future__ import annotations
@@ -116,13 +116,11 @@ class ConfigurationKeeper:
         return self._found is not None and self._found.get("webhooks") != [self._wanted()]
 
     async def _write(self) -> None:
-        assert self._found is not None
-        meta = {"name": self._name, "uid": self._found["metadata"]["uid"]}
-        kind = WEBHOOK_CONFIGURATION
-        manifest = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": meta, "webhooks": [self._wanted()]}
+        """As a whole. By server-side apply, what others have added would stay: a condition that nothing meets, say."""
+        change = {"webhooks": [self._wanted()]}
         try:
-            self._found = await self._api.apply(manifest, manager=MANAGER, force=True)
-        except errors.Conflict:  # it was deleted, or made anew: the watch will tell
+            self._found = await self._api.merge(WEBHOOK_CONFIGURATION, self._name, change, manager=MANAGER)
+        except errors.NotFound:  # the watch will tell
             return
-        metrics.REPAIRS.inc()
+        metrics.WRITES.inc()
         log.info("the webhook configuration was written", name=self._name)

@@ -47,6 +47,7 @@ class CertificateKeeper:
     ) -> None:
         self._secrets, self._name, self._lifetimes, self._changed = secrets, name, lifetimes, changed
         self._wanted = {_LEAF: [_general(host) for host in hosts]}
+        self._current: Certificates | None = None
         self._files: dict[str, str] = {}
         self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self.context.minimum_version = ssl.TLSVersion.TLSv1_3
@@ -57,13 +58,18 @@ class CertificateKeeper:
         return self._files[CA_FILE]
 
     async def look(self) -> None:
-        """Read the Secret, renew in it what is due, and show what it has. Raises AppError."""
+        """Read the Secret, renew in it what is due, and show what it has. Raises AppError.
+
+        One that was deleted is made anew, which is how to be rid of a key that others know; one that is broken becomes
+        what it was.
+        """
         for _ in range(_TRIES):
             stored, version = await self._secrets.read(self._name)
-            present = _parsed(stored)
+            kept = _parsed(stored)
+            present = kept or (self._current if stored is not None else None)
             current = renewed_for("voicehelper webhook", present, self._wanted, lifetimes=self._lifetimes)
             try:
-                if current != present:
+                if current != kept:
                     await self._secrets.replace(self._name, current.secret(), version)
                     log.info("certificates were renewed", secret=self._name, authorities=len(current.authorities))
             except errors.Conflict:  # another replica was quicker: its certificates are ours
@@ -84,7 +90,7 @@ class CertificateKeeper:
         files = current.files(_LEAF)
         if files == self._files:
             return
-        before, self._files = self._files, files
+        before, self._files, self._current = self._files, files, current
         if files[CERTIFICATE_FILE] != before.get(CERTIFICATE_FILE):
             with tempfile.TemporaryDirectory() as folder:
                 certificate, key = (Path(folder, name) for name in (CERTIFICATE_FILE, KEY_FILE))
@@ -98,15 +104,15 @@ class CertificateKeeper:
 
 
 def _parsed(stored: dict[str, str] | None) -> Certificates | None:
-    """What is broken is made anew."""
-    if not stored:
+    """None for what is not there or broken."""
+    if stored is None:
         return None
     try:
         found = Certificates.of_secret(stored)
         for pair in (*found.authorities, *found.leaves.values()):
             _ = pair.parsed
     except (KeyError, ValueError) as error:
-        log.warning("the webhook's certificates cannot be read: they are made anew", error=str(error))
+        log.warning("the webhook's certificates cannot be read", error=str(error))
         return None
     return found if found.authorities else None
 

@@ -12,5 +12,5 @@ SECONDS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )
 CONFIGURED = Gauge("admission_configured", "1 while the API server is told to ask; 0 where nobody made the object")
-REPAIRS = Counter("admission_configuration_writes", "Writes of the webhook configuration")
+WRITES = Counter("admission_configuration_writes", "Writes of the webhook configuration")
 EXPIRES = Gauge("admission_certificate_expiry_timestamp_seconds", "End of the serving certificate")

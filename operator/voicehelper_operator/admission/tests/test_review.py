@@ -113,7 +113,11 @@ class TestTenants:
     @pytest.mark.parametrize(
         ("spec", "field", "advice"),
         [
-            ({"placement": {"isolation": "dedicated"}}, "spec.placement.isolation", "set spec.placement.isolation to shared"),
+            (
+                {"placement": {"isolation": "dedicated"}},
+                "spec.placement.isolation",
+                "set spec.placement.isolation to shared",
+            ),
             ({"planRef": "enterprise"}, "spec.planRef", "set spec.placement.isolation to shared"),
             ({"placement": {"cell": "c2"}}, "spec.placement.cell", "leave it out, or name 'c1'"),
             ({"residency": "eu"}, "spec.residency", "leave it as it was"),
