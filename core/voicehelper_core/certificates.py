@@ -1,8 +1,8 @@
 """Makes the certificates by which the services of a cell know each other: an authority for the cell, a leaf a service.
 
 A leaf says who it is by a SPIFFE id (``spiffe://voicehelper/cell/<cell id>/<service>``) and by the name that callers
-expect of the server. Keys are on P-256. Who asks again gets what is there, with what is due made anew, so this can run
-in every look of the operator:
+expect of the server. Other owners than cells name their leaves themselves (``renewed_for``). Keys are on P-256. Who
+asks again gets what is there, with what is due made anew, so this can run in every look of the operator:
 
 * A leaf lives for 90 days and is renewed when a third of that is left.
 * An authority lives for 180 days; after 90 its successor is made. The successor is trusted at once and signs a day
@@ -11,7 +11,7 @@ in every look of the operator:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -35,6 +35,7 @@ AUTHORITY = timedelta(days=180)
 SETTLE = timedelta(days=1)
 """How long an authority is trusted before it signs."""
 _SKEW = timedelta(minutes=5)  # clocks of nodes differ
+Names = Sequence[x509.GeneralName]
 CA_FILE, CERTIFICATE_FILE, KEY_FILE = "ca.crt", "tls.crt", "tls.key"
 """Names of the three files of a service, those of a Kubernetes TLS secret."""
 
@@ -88,21 +89,43 @@ def _ends(pair: Pair) -> dict[str, str]:
     return {"crt": pair.certificate, "key": pair.key}
 
 
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """How long things are good for, and how long an authority is trusted before it signs."""
+
+    leaf: timedelta = LEAF
+    authority: timedelta = AUTHORITY
+    settle: timedelta = SETTLE
+
+
 def renewed(
     present: Certificates | None, cell_id: str, services: Iterable[str], *, now: datetime | None = None
 ) -> Certificates:
     """The cell's certificates as they should be now; equal to ``present`` where nothing is due."""
-    now = now or datetime.now(UTC)
+    wanted = {service: _identities(cell_id, service) for service in services}
+    return renewed_for(f"cell {names.checked(cell_id)}", present, wanted, now=now)
+
+
+def renewed_for(
+    owner: str,
+    present: Certificates | None,
+    wanted: Mapping[str, Names],
+    *,
+    lifetimes: Lifetimes | None = None,
+    now: datetime | None = None,
+) -> Certificates:
+    """Those of any owner: an authority called after it, and a leaf with its names for each of ``wanted``."""
+    now, lives = now or datetime.now(UTC), lifetimes or Lifetimes()
     authorities = [pair for pair in present.authorities if pair.parsed.not_valid_after_utc > now] if present else []
-    if not authorities or _age(authorities[0], now) >= AUTHORITY / 2:
-        authorities.insert(0, authority(cell_id, now=now))
-    signer = next((pair for pair in authorities if _age(pair, now) >= SETTLE), authorities[-1])
+    if not authorities or _age(authorities[0], now) >= _life(authorities[0]) / 2:
+        authorities.insert(0, _authority(owner, now=now, until=now + lives.authority))
+    signer = next((pair for pair in authorities if _age(pair, now) >= lives.settle), authorities[-1])
     kept = present.leaves if present else {}
     leaves = {
-        service: kept[service]
-        if service in kept and _good(kept[service], cell_id, service, authorities, now)
-        else leaf(signer, cell_id, service, now=now)
-        for service in services
+        name: kept[name]
+        if name in kept and _good(kept[name], identities, authorities, now + lives.leaf / 3)
+        else _leaf(signer, name, identities, now=now, until=now + lives.leaf)
+        for name, identities in wanted.items()
     }
     return Certificates(tuple(authorities), leaves)
 
@@ -111,13 +134,17 @@ def _age(pair: Pair, now: datetime) -> timedelta:
     return now - (pair.parsed.not_valid_before_utc + _SKEW)
 
 
-def _good(pair: Pair, cell_id: str, service: str, authorities: list[Pair], now: datetime) -> bool:
-    """Whether a leaf is of this service, signed by somebody who is trusted, and not due."""
+def _life(pair: Pair) -> timedelta:
+    """Its own: an earlier release may have made it with another."""
+    return pair.parsed.not_valid_after_utc - (pair.parsed.not_valid_before_utc + _SKEW)
+
+
+def _good(pair: Pair, identities: Names, authorities: list[Pair], until: datetime) -> bool:
+    """Whether a leaf has these names, is signed by somebody who is trusted, and does not end before ``until``."""
     certificate = pair.parsed
-    if now >= certificate.not_valid_after_utc - LEAF / 3:
+    if until >= certificate.not_valid_after_utc:
         return False
-    identities = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    if names.spiffe_id(cell_id, service) not in identities.get_values_for_type(x509.UniformResourceIdentifier):
+    if set(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value) != set(identities):
         return False
     return any(_signed(certificate, authority.parsed) for authority in authorities)
 
@@ -130,12 +157,24 @@ def _signed(certificate: x509.Certificate, by: x509.Certificate) -> bool:
     return True
 
 
+def _identities(cell_id: str, service: str) -> list[x509.GeneralName]:
+    return [
+        x509.UniformResourceIdentifier(names.spiffe_id(cell_id, service)),
+        x509.DNSName(names.tls_name(cell_id, service)),
+    ]
+
+
 def authority(cell_id: str, *, now: datetime) -> Pair:
-    """A new authority, under a name of its own: two with one name cannot be told apart when both are trusted."""
+    """A new authority of a cell."""
+    return _authority(f"cell {names.checked(cell_id)}", now=now, until=now + AUTHORITY)
+
+
+def _authority(owner: str, *, now: datetime, until: datetime) -> Pair:
+    """Under a name of its own: two with one name cannot be told apart when both are trusted."""
     key, serial = ec.generate_private_key(ec.SECP256R1()), x509.random_serial_number()
-    name = _name(f"cell {names.checked(cell_id)} {serial:x}"[:64])
+    name = _name(f"{owner} {serial:x}"[:64])
     made = (
-        _builder(name, name, key, serial=serial, now=now, until=now + AUTHORITY)
+        _builder(name, name, key, serial=serial, now=now, until=until)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(signs_certificates=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -144,26 +183,20 @@ def authority(cell_id: str, *, now: datetime) -> Pair:
     return _pair(made, key)
 
 
-def leaf(signer: Pair, cell_id: str, service: str, *, now: datetime) -> Pair:
-    """A service's certificate, for both sides of a connection; it does not outlive its authority."""
+def _leaf(signer: Pair, name: str, identities: Names, *, now: datetime, until: datetime) -> Pair:
+    """A certificate for both sides of a connection; it does not outlive its authority."""
     key, by = ec.generate_private_key(ec.SECP256R1()), signer.parsed
-    identities = x509.SubjectAlternativeName(
-        [
-            x509.UniformResourceIdentifier(names.spiffe_id(cell_id, service)),
-            x509.DNSName(names.tls_name(cell_id, service)),
-        ]
-    )
-    until = min(now + LEAF, by.not_valid_after_utc)
+    until = min(until, by.not_valid_after_utc)
     both = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
     known = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(
         by.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     )
     made = (
-        _builder(_name(service), by.subject, key, serial=x509.random_serial_number(), now=now, until=until)
+        _builder(_name(name), by.subject, key, serial=x509.random_serial_number(), now=now, until=until)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
         .add_extension(both, critical=False)
-        .add_extension(identities, critical=False)
+        .add_extension(x509.SubjectAlternativeName(identities), critical=False)
         .add_extension(known, critical=False)
         .sign(_key(signer), hashes.SHA256())
     )

@@ -1,4 +1,4 @@
-"""Assembles the operator's process on Kubernetes: the same reconcilers, the cluster's adapters, health and metrics."""
+"""Assembles the operator's process on Kubernetes: the same reconcilers, the cluster's adapters, admission, health."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from voicehelper_core.kubernetes_api import (
 from voicehelper_core.log import get_logger
 
 from voicehelper_operator import app
+from voicehelper_operator.admission.service import Admission
 from voicehelper_operator.settings import ClusterOperatorSettings
 from voicehelper_operator.workloads.kubernetes.naming import MANAGER
 from voicehelper_operator.workloads.kubernetes.runtime import KubernetesRuntime
@@ -27,16 +28,23 @@ _STOP_SECONDS = 10
 async def serve(settings: ClusterOperatorSettings) -> None:
     """Run until SIGTERM or SIGINT; the lease is given back at the end."""
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+    def signals() -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+    signals()
     api = await connect(settings.kubeconfig)
     namespace = settings.kubernetes.namespace
     store = KubernetesResourceStore(api, manager=MANAGER, cached=True)
     web = create_app("operator", version=settings.service_version)
+    admission = Admission(api, store, settings.webhook, namespace) if settings.webhook.enabled else None
 
     async def ready() -> str | None:
-        """Whoever waits for the lease is ready too: it would take over at once."""
-        return None if store.synced else "the resources have not been listed yet"
+        """Whoever waits for the lease is ready too: it would take over at once, and it answers the API server."""
+        if not store.synced:
+            return "the resources have not been listed yet"
+        return "admission does not listen yet" if admission and not admission.listening else None
 
     web.state.ready = ready
     http = serve_http(web, settings.http_host, settings.http_port)
@@ -50,14 +58,18 @@ async def serve(settings: ClusterOperatorSettings) -> None:
         stop=stop,
     )
     tasks = [asyncio.create_task(http.serve(), name="http"), asyncio.create_task(reconciling, name="operator")]
+    answering = [asyncio.create_task(admission.run(signals), name="admission")] if admission else []
+    tasks += answering
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     asked = stop.is_set()
     stop.set()
     http.should_exit = True
+    for task in answering:
+        task.cancel()
     await asyncio.wait(tasks, timeout=_STOP_SECONDS)
     await api.close()
     for task in tasks:
-        if task.done() and (error := task.exception()):
+        if task.done() and not task.cancelled() and (error := task.exception()):
             log.error("ended by itself", part=task.get_name(), exc_info=error)
     if not asked:
         raise SystemExit("the operator ended by itself")

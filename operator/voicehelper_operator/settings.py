@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import Field
 from voicehelper_core.settings import BaseAppSettings
 
+from voicehelper_operator.admission.settings import WebhookSettings
 from voicehelper_operator.workloads.kubernetes.settings import KubernetesSettings
 
 
@@ -94,3 +95,5 @@ class ClusterOperatorSettings(OperatorSettings):
     """How to reach the API server from outside of the cluster; empty uses the pod's service account."""
     kubernetes: KubernetesSettings = Field(default_factory=KubernetesSettings)
     """The cluster that cells run in."""
+    webhook: WebhookSettings = Field(default_factory=WebhookSettings)
+    """Admission of the resources."""

@@ -70,6 +70,15 @@ ports:
   {{- include "voicehelper.ports" (slice . 1) | nindent 2 }}
 {{- end }}
 
+{{/* The API server's questions, whatever ports it answers at itself. (list $ port) */}}
+{{- define "voicehelper.fromApiServer" -}}
+- from:
+    {{- range (index . 0).Values.apiServer.peers }}
+    - {{ include "voicehelper.peer" . | nindent 6 | trim }}
+    {{- end }}
+  {{- include "voicehelper.ports" (slice . 1) | nindent 2 }}
+{{- end }}
+
 {{/* Head of the policy of a component. (list $ component) */}}
 {{- define "voicehelper.networkPolicy" -}}
 apiVersion: networking.k8s.io/v1

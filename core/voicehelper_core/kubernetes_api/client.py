@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from kubernetes.aio.dynamic import DynamicClient
 
 from voicehelper_core import errors
 from voicehelper_core.kubernetes_api import metrics
-from voicehelper_core.kubernetes_api.kinds import Kind, kind_of
+from voicehelper_core.kubernetes_api.kinds import SELF_REVIEW, Kind, kind_of
 
 Object = dict[str, Any]
 _PAGE = 500
@@ -25,6 +26,18 @@ _WATCH_SECONDS = 240
 _TLS_GOODBYE_SECONDS = 0.1
 """aiohttp does not wait until the transports of TLS are closed."""
 _APPLY, _MERGE = "application/apply-patch+yaml", "application/merge-patch+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where the API server is and with which files one speaks to it, for clients that are not this one."""
+
+    server: str
+    ca: str | None
+    certificate: str | None
+    key: str | None
+    authorization: str | None
+    """The header's value."""
 
 
 class Gone(errors.Unavailable):
@@ -51,6 +64,18 @@ class Api:
     def __init__(self, transport: client.ApiClient) -> None:
         self._transport = transport
         self._client = DynamicClient(transport)  # type: ignore[no-untyped-call]
+
+    async def endpoint(self) -> Endpoint:
+        """As this client speaks to it; a service account's token is read anew."""
+        settings = self._transport.configuration
+        token = await settings.get_api_key_with_prefix("BearerToken")
+        return Endpoint(settings.host, settings.ssl_ca_cert, settings.cert_file, settings.key_file, token)
+
+    async def whoami(self) -> str:
+        """The name that the API server knows this client by."""
+        review = {"apiVersion": SELF_REVIEW.api_version, "kind": SELF_REVIEW.name, "metadata": {}}
+        answer = await self.create(review, manager="voicehelper")
+        return str(answer["status"]["userInfo"]["username"])
 
     async def close(self) -> None:
         """Close the connections."""

@@ -43,10 +43,18 @@ POD_DISRUPTION_BUDGET = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionb
 AUTOSCALER = Kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
 API_SERVICE = Kind("apiregistration.k8s.io/v1", "APIService", "apiservices", namespaced=False)
 ACCESS_REVIEW = Kind("authorization.k8s.io/v1", "SubjectAccessReview", "subjectaccessreviews", namespaced=False)
+WEBHOOK_CONFIGURATION = Kind(
+    "admissionregistration.k8s.io/v1",
+    "ValidatingWebhookConfiguration",
+    "validatingwebhookconfigurations",
+    namespaced=False,
+)
+SELF_REVIEW = Kind("authentication.k8s.io/v1", "SelfSubjectReview", "selfsubjectreviews", namespaced=False)
 
 BUILT_IN = (
     NAMESPACE, SERVICE_ACCOUNT, SERVICE, SECRET, CONFIG_MAP, POD, RESOURCE_QUOTA, LIMIT_RANGE, EVENT, LEASE, DEPLOYMENT,
-    JOB, NETWORK_POLICY, POD_DISRUPTION_BUDGET, AUTOSCALER, API_SERVICE, ACCESS_REVIEW,
+    JOB, NETWORK_POLICY, POD_DISRUPTION_BUDGET, AUTOSCALER, API_SERVICE, ACCESS_REVIEW, WEBHOOK_CONFIGURATION,
+    SELF_REVIEW,
 )  # fmt: skip
 OURS = {name: Kind(API_VERSION, name, kind.plural, namespaced=False) for name, kind in KINDS.items()}
 _ALL = {(kind.api_version, kind.name): kind for kind in (*BUILT_IN, *OURS.values())}

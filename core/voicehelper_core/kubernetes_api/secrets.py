@@ -6,7 +6,7 @@ import base64
 from collections.abc import Mapping
 
 from voicehelper_core import errors
-from voicehelper_core.kubernetes_api.client import Api
+from voicehelper_core.kubernetes_api.client import Api, Object
 from voicehelper_core.kubernetes_api.kinds import SECRET
 
 
@@ -17,14 +17,31 @@ class KubernetesSecretStore:
         self._api, self._namespace, self._manager = api, namespace, manager
 
     async def get(self, name: str) -> dict[str, str] | None:
+        return (await self.read(name))[0]
+
+    async def put(self, name: str, data: Mapping[str, str]) -> None:
+        await self._api.apply(self._manifest(name, data), manager=self._manager, force=True)
+
+    async def read(self, name: str) -> tuple[dict[str, str] | None, str]:
+        """The bundle and its version; the version is empty where there is none."""
         try:
             found = await self._api.get(SECRET, name, self._namespace)
         except errors.NotFound:
-            return None
-        return {key: base64.b64decode(value).decode() for key, value in found.get("data", {}).items()}
+            return None, ""
+        data = {key: base64.b64decode(value).decode() for key, value in found.get("data", {}).items()}
+        return data, found["metadata"]["resourceVersion"]
 
-    async def put(self, name: str, data: Mapping[str, str]) -> None:
-        manifest = {
+    async def replace(self, name: str, data: Mapping[str, str], version: str) -> None:
+        """In the place of the version that ``read`` told. Raises Conflict where somebody else was quicker."""
+        manifest = self._manifest(name, data)
+        if not version:
+            await self._api.create(manifest, manager=self._manager)
+            return
+        manifest["metadata"]["resourceVersion"] = version
+        await self._api.apply(manifest, manager=self._manager, force=True)
+
+    def _manifest(self, name: str, data: Mapping[str, str]) -> Object:
+        return {
             "apiVersion": "v1",
             "kind": "Secret",
             "metadata": {
@@ -34,7 +51,6 @@ class KubernetesSecretStore:
             },
             "data": {key: base64.b64encode(value.encode()).decode() for key, value in data.items()},
         }
-        await self._api.apply(manifest, manager=self._manager, force=True)
 
     async def delete(self, name: str) -> None:
         try:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from voicehelper_crds import Cell, Tenant, TenantPlan
+from voicehelper_crds.models import Isolation
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +45,19 @@ def decide(tenant: Tenant, plan: TenantPlan, cells: Sequence[Cell], tenants: Ite
     counts = Counter(item.status.cell for item in tenants if item.status.cell)
     if tenant.status.cell:
         return _stay(tenant, by_name)
-    isolation = tenant.spec.placement.isolation or plan.spec.isolation
-    if isolation == "dedicated":
+    if isolation_of(tenant, plan) == "dedicated":
         return _dedicated(tenant, by_name, counts)
     return _shared(tenant, cells, counts, tenants)
+
+
+def isolation_of(tenant: Tenant, plan: TenantPlan) -> Isolation:
+    """What the tenant asks for, or its plan."""
+    return tenant.spec.placement.isolation or plan.spec.isolation
+
+
+def region_of(tenant: Tenant) -> str | None:
+    """Where the tenant has to live; anywhere where it does not say."""
+    return tenant.spec.residency or tenant.spec.placement.region
 
 
 def _stay(tenant: Tenant, cells: dict[str, Cell]) -> Decision:
@@ -91,7 +101,7 @@ def _checked(tenant: Tenant, cell: Cell, reason: str) -> Decision:
 
 def _unfit(tenant: Tenant, cell: Cell) -> str | None:
     """Why the cell cannot take the tenant, whatever its room."""
-    region = tenant.spec.residency or tenant.spec.placement.region
+    region = region_of(tenant)
     if cell.metadata.deletion_timestamp is not None:
         return "is being deleted"
     if region and cell.spec.region != region:

@@ -26,6 +26,7 @@
   "public_url" .Values.publicUrl
   "jwks_url" (include "voicehelper.jwksUrl" .)
   "release" (include "voicehelper.release" .)
+  "webhook" (dict "enabled" .Values.operator.webhook.enabled "administrators" .Values.operator.webhook.administrators)
   "kubernetes" (dict
     "namespace" .Release.Namespace
     "monitoring_namespace" .Values.monitoring.namespace

@@ -1,0 +1,1 @@
+"""Admission with a real API server: tests only."""
