@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import grpc.aio
+from fastapi import FastAPI
 from voicehelper_core.call_graph import CALLERS, PUBLIC, SERVICES
 from voicehelper_core.grpc_health import HealthServicer
 from voicehelper_core.grpc_service import OPTIONS, ContextInterceptor
@@ -31,8 +32,8 @@ def public_server(resources: Resources, parts: dict[str, Part], ready: Readiness
     return server
 
 
-async def serve(settings: CellSettings) -> None:
-    """Run until SIGTERM or SIGINT."""
+async def assemble(settings: CellSettings) -> tuple[Resources, dict[str, Part], Readiness, FastAPI, Any]:
+    """All of the process; the last is the gRPC server for clients."""
     local = LocalChannel()
     resources = Resources(settings, local, alone=settings.alone)
     # The caller's word counts: nobody but this process's own code can call over a local channel.
@@ -43,4 +44,10 @@ async def serve(settings: CellSettings) -> None:
     services = Services.over(local, resources.elsewhere(settings.analytics_address))
     app = web.build(settings, services, resources.verifier, resources.placements)
     ready = Readiness(resources, parts)
-    await run(resources, parts, ready=ready, app=app, servers=[public_server(resources, parts, ready)])
+    return resources, parts, ready, app, public_server(resources, parts, ready)
+
+
+async def serve(settings: CellSettings) -> None:
+    """Run until SIGTERM or SIGINT."""
+    resources, parts, ready, app, server = await assemble(settings)
+    await run(resources, parts, ready=ready, app=app, servers=[server])

@@ -15,20 +15,14 @@ from typing import Any
 
 import asyncpg
 import httpx
-from voicehelper_cell.app import assemble, public_server
-from voicehelper_cell.database import connect
-from voicehelper_cell.placements import Placements
+from voicehelper_cell.app import assemble
 from voicehelper_cell.settings import CellSettings
-from voicehelper_cell.web import app as web
-from voicehelper_cell.web.caller import Services
 from voicehelper_cli.isolation.arena import Arena
 from voicehelper_cli.isolation.attack import chosen
 from voicehelper_cli.isolation.report import Report
 from voicehelper_cli.isolation.runner import attack_all
 from voicehelper_control_plane import app as control_plane
 from voicehelper_control_plane.settings import ControlPlaneSettings
-from voicehelper_core.auth import TokenVerifier
-from voicehelper_core.grpc_service import channel
 from voicehelper_core.http import serve_http
 from voicehelper_router import envoy
 from voicehelper_router.bootstrap import render
@@ -126,13 +120,9 @@ async def cell(field: Arena) -> AsyncIterator[Arena]:
     config = json.loads((field.places.home / "run" / "cells" / field.victim.cell_id / "serve.json").read_text())
     own = {"http_port": free_port(), "grpc_port": free_port(), "postgres_pool_size": 2, "jwks_cache_file": None}
     settings = CellSettings(**{**config, **own})
-    pool = await connect(settings.postgres_dsn, settings.postgres_pool_size)
-    placements = Placements(settings.postgres_dsn, settings.cell_id)
+    resources, parts, _, app, grpc = await assemble(settings)
+    placements = resources.placements
     keeping = asyncio.create_task(placements.run())
-    verifier = TokenVerifier(settings.jwks_url)
-    built, analytics = assemble(settings, pool, placements, verifier), channel(settings.analytics_address)
-    app = web.build(settings, Services.over(built.local, analytics), verifier, placements)
-    grpc = public_server(settings, built, verifier, placements)
     await grpc.start()
     http = serve_http(app, settings.http_host, settings.http_port)
     serving = asyncio.create_task(http.serve())
@@ -153,9 +143,10 @@ async def cell(field: Arena) -> AsyncIterator[Arena]:
         keeping.cancel()
         await asyncio.gather(serving, keeping, return_exceptions=True)
         await grpc.stop(0)
-        await built.close()
-        await analytics.close()
-        await pool.close()
+        for part in parts.values():
+            await part.close()
+        await resources.services.close()
+        await resources.close()
 
 
 @asynccontextmanager
