@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable, Sequence
 
 from voicehelper_core.errors import Unavailable
 from voicehelper_core.log import get_logger
@@ -71,8 +72,12 @@ async def run(
     lease: Lease,
     runtime: WorkloadRuntime,
     stop: asyncio.Event,
+    more: Callable[[CellCredentials], Sequence[Slice]] = lambda _: (),
 ) -> None:
-    """Reconcile until ``stop`` is set; a step that runs then ends within seconds or is cut off, which is safe."""
+    """Reconcile until ``stop`` is set; a step that runs then ends within seconds or is cut off, which is safe.
+
+    ``more`` makes slices that a substrate has besides those of the stores.
+    """
     credentials = CellCredentials(secrets)
     postgres, milvus = PostgresSlice(settings, credentials), MilvusSlice(settings)
     objects = S3ObjectsSlice(settings, credentials) if settings.objects_endpoint else ObjectsSlice(settings)
@@ -81,6 +86,7 @@ async def run(
         KafkaSlice(settings, credentials),
         milvus,
         objects,
+        *more(credentials),
     ]
     identity = GrpcIdentity(settings.identity_address, settings.provisioning_key)
     prober = RoutedProber(settings.router_url, identity)

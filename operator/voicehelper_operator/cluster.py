@@ -14,6 +14,7 @@ from voicehelper_core.kubernetes_api import (
     connect,
 )
 from voicehelper_core.log import get_logger
+from voicehelper_core.ports import SecretStore
 
 from voicehelper_operator import app
 from voicehelper_operator.admission.service import Admission
@@ -48,16 +49,30 @@ async def serve(settings: ClusterOperatorSettings) -> None:
 
     web.state.ready = ready
     http = serve_http(web, settings.http_host, settings.http_port)
-    reconciling = app.run(
-        settings,
-        store,
-        secrets=KubernetesSecretStore(api, namespace, manager=MANAGER),
-        events=KubernetesEventRecorder(api, instance=settings.holder),
-        lease=KubernetesLease(api, namespace),
-        runtime=KubernetesRuntime(api, settings.kubernetes),
-        stop=stop,
-    )
-    tasks = [asyncio.create_task(http.serve(), name="http"), asyncio.create_task(reconciling, name="operator")]
+
+    async def reconciling() -> None:
+        vault = None
+        if settings.secrets == "vault":
+            from voicehelper_operator import vault_store  # no other way needs its client
+
+            vault = await vault_store.opened(settings, stop)
+        secrets: SecretStore = vault.secrets if vault else KubernetesSecretStore(api, namespace, manager=MANAGER)
+        try:
+            await app.run(
+                settings,
+                store,
+                secrets=secrets,
+                events=KubernetesEventRecorder(api, instance=settings.holder),
+                lease=KubernetesLease(api, namespace),
+                runtime=KubernetesRuntime(api, settings.kubernetes),
+                stop=stop,
+                more=vault.slices if vault else lambda _: (),
+            )
+        finally:
+            if vault:
+                await vault.close()
+
+    tasks = [asyncio.create_task(http.serve(), name="http"), asyncio.create_task(reconciling(), name="operator")]
     answering = [asyncio.create_task(admission.run(signals), name="admission")] if admission else []
     tasks += answering
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from voicehelper_core.settings import BaseAppSettings
 
 from voicehelper_operator.admission.settings import WebhookSettings
@@ -97,3 +97,25 @@ class ClusterOperatorSettings(OperatorSettings):
     """The cluster that cells run in."""
     webhook: WebhookSettings = Field(default_factory=WebhookSettings)
     """Admission of the resources."""
+    secrets: Literal["kubernetes", "vault"] = "kubernetes"
+    """Where credentials of cells and tenants are kept: Secrets of the operator's namespace, or HashiCorp Vault."""
+    vault_address: str = Field(default="", pattern=r"^(https?://\S+)?$")
+    """URL of Vault."""
+    vault_ca_file: str = ""
+    """Certificates (PEM) that sign Vault's; empty trusts what the system does."""
+    vault_namespace: str = ""
+    """Namespace of Vault Enterprise; empty uses none."""
+    vault_mount: str = "secret"
+    """Where the key-value engine (version 2) is mounted."""
+    vault_auth_mount: str = "kubernetes"
+    """Where the login of service accounts is mounted."""
+    vault_role: str = "voicehelper-operator"
+    """Role of that login that the operator has."""
+    vault_token_file: Path = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+    """Token of the operator's service account, read at each login."""
+
+    @model_validator(mode="after")
+    def _vault_is_somewhere(self) -> Self:
+        if self.secrets == "vault" and not self.vault_address:
+            raise ValueError("secrets: vault needs vault_address")
+        return self

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from voicehelper_core import embedded_store, errors, kubernetes_api
+from voicehelper_core import embedded_store, errors, kubernetes_api, vault
 from voicehelper_core.kubernetes_api import Api
 from voicehelper_core.kubernetes_api.kinds import OURS
+from voicehelper_core.tests.vault_server import VaultServer
 from voicehelper_e2e.cluster.alone import ApiServer
 
 
@@ -129,3 +130,26 @@ def tenant() -> Callable[..., dict[str, Any]]:
         }
 
     return make
+
+
+@pytest.fixture
+def vault_server() -> Iterator[VaultServer]:
+    """A stand-in for Vault that the operator may log in to."""
+    server = VaultServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+async def connection(vault_server: VaultServer, tmp_path: Path) -> AsyncIterator[vault.VaultConnection]:
+    """As the operator's service account."""
+    token = tmp_path / "token"
+    token.write_text("voicehelper-prod/operator\n")
+    connection = vault.VaultConnection(vault.VaultServer(vault_server.address, "voicehelper-operator", token))
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+def vault_store(connection: vault.VaultConnection) -> vault.VaultSecretStore:
+    return vault.VaultSecretStore(connection)

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from voicehelper_core import faults, names
 from voicehelper_core.ports import SecretStore
 
-PASSWORDS = ("postgres_password", "migrator_password", "kafka_password", "objects_secret_key")
+MIGRATOR_PASSWORD = "migrator_password"  # noqa: S105 (a name)
+PASSWORDS = ("postgres_password", MIGRATOR_PASSWORD, "kafka_password", "objects_secret_key")
 
 
 def service_password(service: str) -> str:

@@ -12,9 +12,7 @@ import socket
 import ssl
 import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
 
 import httpx
 import pytest
@@ -160,8 +158,8 @@ async def pods():
 
 
 @pytest.fixture(scope="module")
-async def cluster(api_server, pods):
-    folder, port = Path(tempfile.mkdtemp(prefix="vhadapter")), _free_port()
+async def cluster(api_server, pods, tmp_path_factory):
+    folder, port = tmp_path_factory.mktemp("adapter"), _free_port()
     cluster = Cluster(api_server, port, folder)
     cluster.apply(
         *({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in (NAMESPACE, CELLS))
