@@ -135,7 +135,7 @@ def test_the_parts_have_the_names_and_labels_that_others_rely_on(case: str) -> N
     found = rendered(case=case)
     services = {item["metadata"]["name"]: item["spec"] for item in found if item["kind"] == "Service"}
     assert {name: [port["port"] for port in service["ports"]] for name, service in services.items()} == {
-        "operator": [8080],
+        "operator": [8080, 9443],
         "identity": [8080, 9090],
         "router": [80],
         "analytics": [8080, 9090],
