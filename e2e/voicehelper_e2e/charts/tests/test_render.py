@@ -138,8 +138,10 @@ def test_the_parts_have_the_names_and_labels_that_others_rely_on(case: str) -> N
         "operator": [8080, 9443],
         "identity": [8080, 9090],
         "router": [80],
+        "routers": [8081],
         "analytics": [8080, 9090],
         "inference": [8080, 9090],
+        **({"metrics-adapter": [443, 8080]} if case == "production" else {}),
     }
     for component in SETTINGS:
         labels = render.named(found, "Deployment", component)["spec"]["template"]["metadata"]["labels"]
