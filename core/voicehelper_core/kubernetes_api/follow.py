@@ -1,7 +1,7 @@
 """List and watch: every object, then every change, for ever.
 
-Here and not by a framework's watch, since a deletion that happened while the watch was away has to be told too
-(ADR 18).
+Here and not by kopf's watch, since a deletion that happened while the watch was away has to be told too
+(ADR 20).
 """
 
 from __future__ import annotations

@@ -15,14 +15,16 @@ from voicehelper_e2e.cluster.control_plane import Address, ControlPlane
 from voicehelper_e2e.cluster.daemons import Daemons
 from voicehelper_e2e.cluster.home import Home
 
+ENDING = "garbage-collector-controller,namespace-controller"
+"""Controllers that end things: nobody else writes what a test has written."""
 CRDS = Path(__file__).parents[3] / "crds" / "generated"
 
 
 class ApiServer:
     """One that runs; ``kubectl`` speaks to it as the administrator."""
 
-    def __init__(self, kube: Path, home: Home, control_plane: ControlPlane) -> None:
-        self._kube, self._home, self._control_plane = kube, home, control_plane
+    def __init__(self, kube: Path, home: Home, control_plane: ControlPlane, controllers: str) -> None:
+        self._kube, self._home, self._control_plane, self._controllers = kube, home, control_plane, controllers
 
     @property
     def kubeconfig(self) -> Path:
@@ -48,14 +50,14 @@ class ApiServer:
         self._control_plane.stop()
 
     def start(self) -> None:
-        """The API server, and those controllers that end things: nobody else writes what a test has written."""
+        """The API server and the controllers."""
         self._control_plane.start_api(self._kube)
-        self._control_plane.start_controllers(self._kube, "garbage-collector-controller,namespace-controller")
+        self._control_plane.start_controllers(self._kube, self._controllers)
 
 
 @contextmanager
-def api_server() -> Iterator[ApiServer]:
-    """etcd, the API server and the controllers that end things, with the project's CRDs; everything goes at the end.
+def api_server(controllers: str = ENDING) -> Iterator[ApiServer]:
+    """etcd, the API server and controllers (``*``: all), with the project's CRDs; everything goes at the end.
 
     Builds the programs where the cache has none, which takes minutes.
     """
@@ -70,7 +72,7 @@ def api_server() -> Iterator[ApiServer]:
         for folder in (home.run, home.logs):
             folder.mkdir(parents=True)
         control_plane.prepare()
-        server = ApiServer(kube, home, control_plane)
+        server = ApiServer(kube, home, control_plane, controllers)
         server.start()
         server.kubectl("apply", "--server-side", "-f", str(CRDS))
         server.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS))

@@ -45,7 +45,7 @@ class Cluster:
 @pytest.fixture(scope="session")
 def charts_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """With an empty namespace for the platform that admits restricted pods only; the CRDs are there."""
-    with api_server() as server:
+    with api_server("*") as server:
         cluster = Cluster(server, tmp_path_factory.mktemp("charts"))
         server.kubectl("create", "namespace", render.NAMESPACE)
         server.kubectl("label", "namespace", render.NAMESPACE, "pod-security.kubernetes.io/enforce=restricted")

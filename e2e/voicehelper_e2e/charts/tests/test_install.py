@@ -63,6 +63,10 @@ def test_what_tenants_stand_on_stays_when_the_platform_goes(installed: Cluster) 
         ).split()
         named = [name for name in left if "replicaset" not in name and "pod/" not in name]
         assert named == ["persistentvolumeclaim/analytics", "configmap/kube-root-ca.crt"]
+        # What nobody answers any more would let nobody change our resources.
+        assert (
+            installed.kubectl("get", "validatingwebhookconfigurations,validatingadmissionpolicies", "-o", "name") == ""
+        )
         for kind, name in (("tenantplan", "team"), ("cellclass", "standard"), ("namespace", "kept")):
             installed.kubectl("get", kind, name)
     finally:  # over what stayed, which is the release's own again

@@ -59,7 +59,7 @@ NAMESPACES = {
 }
 
 EXPECTED = {
-    "operator": "identity:9090 router:8080 postgres kafka milvus dns api",
+    "operator": "identity:9090 router:8080 router:8081 postgres kafka milvus dns api",
     "identity": "postgres dns api",
     "router": "identity:8080 cell:8080 cell:9090 dns api",
     "analytics": "identity:8080 postgres kafka dns",
@@ -69,10 +69,11 @@ EXPECTED = {
     "cell": "identity:8080 identity:9090 inference:9090 analytics:9090 postgres kafka milvus dns",
     "step": "postgres dns",
     "prometheus": ("operator:8080 identity:8080 router:8080 router:8081 analytics:8080 inference:8080 cell:8080"),
+    "api": "operator:9443 router:8080",
     "stranger": "router:8080",
     "world": "router:8080",
 }
-OPEN = {"prometheus", "stranger", "world"}
+OPEN = {"prometheus", "stranger", "world", "api"}
 """No policy of ours says what these may call: only what lets them in counts."""
 
 

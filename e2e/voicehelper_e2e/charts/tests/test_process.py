@@ -7,11 +7,12 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from voicehelper_cli.failures import Failure
 from voicehelper_e2e.charts import render
 from voicehelper_e2e.charts.tests.conftest import Cluster
 from voicehelper_router.tests.harness import free_port
@@ -65,10 +66,39 @@ async def answer(url: str, status: int, said: str) -> None:
     raise AssertionError(last or "no answer")
 
 
-async def test_the_operator_is_ready_and_holds_its_lease(installed: Cluster, tmp_path: Path) -> None:
-    secret = {"postgres_admin_dsn": "postgresql://nobody@127.0.0.1:1/nothing", "provisioning_key": "key"}
+@pytest.fixture
+def unasked(installed: Cluster) -> Iterator[None]:
+    """Nobody is asked when the operator has gone: other tests change our resources."""
+    yield
+    what = ("validatingwebhookconfiguration", "voicehelper-operator", "--type=merge", "-p", '{"webhooks": []}')
+    installed.kubectl("patch", *what)
+
+
+async def test_the_operator_is_ready_holds_its_lease_and_is_asked(
+    installed: Cluster, unasked: None, tmp_path: Path
+) -> None:
+    port = free_port()
+    secret = {
+        "postgres_admin_dsn": "postgresql://nobody@127.0.0.1:1/nothing",
+        "provisioning_key": "key",
+        "webhook": {"host": "127.0.0.1", "port": port, "url": f"https://127.0.0.1:{port}"},
+    }
     async with serving(installed, "operator", "voicehelper_operator", tmp_path, **secret) as url:
         await answer(url, 200, "ready")
+        plan = installed.kubectl("get", "tenantplan", "team", "-o", "json")
+        broken = tmp_path / "tenant.json"
+        made = {"apiVersion": json.loads(plan)["apiVersion"], "kind": "Tenant", "metadata": {"name": "t"}}
+        broken.write_text(json.dumps(made | {"spec": {"planRef": "none", "admin": {"email": "a@b.example"}}}))
+        said = ""
+        for _ in range(50):
+            try:
+                await asyncio.to_thread(installed.kubectl, "create", "--dry-run=server", "-f", str(broken))
+            except Failure as failure:
+                said = str(failure)
+                if "there is no TenantPlan 'none'" in said:
+                    break
+            await asyncio.sleep(0.2)
+        assert "there is no TenantPlan 'none': apply it first, or name another one (enterprise, team)" in said
         installed.kubectl("-n", render.NAMESPACE, "wait", "--for=create", "lease/operator", "--timeout=30s")
         async with httpx.AsyncClient(trust_env=False) as client:
             asked = (await client.get(f"{url}/metrics")).text

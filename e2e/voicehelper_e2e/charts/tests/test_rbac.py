@@ -29,6 +29,7 @@ GROUPS = {
     **dict.fromkeys(("clusterroles", "clusterrolebindings", "roles", "rolebindings"), "rbac.authorization.k8s.io"),
     "customresourcedefinitions": "apiextensions.k8s.io",
     "validatingadmissionpolicies": "admissionregistration.k8s.io",
+    "validatingwebhookconfigurations": "admissionregistration.k8s.io",
 }
 Question = tuple[str, str, str, str]
 """Verb, resource, namespace, name."""
@@ -137,6 +138,16 @@ def test_in_the_platforms_own_namespace(account: str, installed: Cluster, tmp_pa
         *each("leases", "create get update", OWN, "operator"),
     }
     assert allowed(installed, account, questions, tmp_path) == (expected if account == "operator" else set())
+
+
+@pytest.mark.parametrize("account", ACCOUNTS)
+def test_the_webhook_configuration_can_be_filled_in_and_not_made(
+    account: str, installed: Cluster, tmp_path: Path
+) -> None:
+    resource = "validatingwebhookconfigurations"
+    questions = [(verb, resource, "", name) for verb in VERBS for name in ("", "other", "voicehelper-operator")]
+    expected = each(resource, "list watch patch", "", "voicehelper-operator") if account == "operator" else set()
+    assert allowed(installed, account, questions, tmp_path) == expected
 
 
 @pytest.mark.parametrize("account", ACCOUNTS)

@@ -135,11 +135,13 @@ def test_the_parts_have_the_names_and_labels_that_others_rely_on(case: str) -> N
     found = rendered(case=case)
     services = {item["metadata"]["name"]: item["spec"] for item in found if item["kind"] == "Service"}
     assert {name: [port["port"] for port in service["ports"]] for name, service in services.items()} == {
-        "operator": [8080],
+        "operator": [8080, 9443],
         "identity": [8080, 9090],
         "router": [80],
+        "routers": [8081],
         "analytics": [8080, 9090],
         "inference": [8080, 9090],
+        **({"metrics-adapter": [443, 8080]} if case == "production" else {}),
     }
     for component in SETTINGS:
         labels = render.named(found, "Deployment", component)["spec"]["template"]["metadata"]["labels"]
