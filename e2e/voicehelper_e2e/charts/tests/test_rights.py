@@ -10,6 +10,7 @@ from datetime import timedelta
 
 import pytest
 from prometheus_client import REGISTRY
+from voicehelper_core import errors
 from voicehelper_core.kubernetes_api import (
     Api,
     KubernetesEventRecorder,
@@ -174,7 +175,13 @@ async def test_the_operator_makes_repairs_and_removes_a_cell(installed: Cluster)
             for kind in ("serviceaccount", "service", "resourcequota", "deployment", "poddisruptionbudget", "hpa"):
                 installed.kubectl("-n", HOME, "label", kind, "old", *labels)
             await asyncio.sleep(1)
-            await runtime.ensure(spec)
+            async with asyncio.timeout(60):
+                while True:
+                    try:
+                        await runtime.ensure(spec)
+                        break
+                    except errors.Unavailable:  # the deployment that is not wanted ends first
+                        await asyncio.sleep(0.5)
             left = installed.kubectl(
                 "-n", HOME, "get", "serviceaccounts,services,resourcequotas,deployments,pdb,hpa", "-o", "name"
             )
