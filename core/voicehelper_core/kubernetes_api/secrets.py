@@ -37,8 +37,12 @@ class KubernetesSecretStore:
         if not version:
             await self._api.create(manifest, manager=self._manager)
             return
-        manifest["metadata"]["resourceVersion"] = version
-        await self._api.apply(manifest, manager=self._manager, force=True)
+        present, now = await self.read(name)
+        if now != version:
+            raise errors.Conflict(f"Secret '{name}' has changed: read it again")
+        # Not an apply: what a creation has set belongs to no applier, and would stay.
+        change = {"metadata": {"resourceVersion": version}, "data": dict.fromkeys(present or {}) | manifest["data"]}
+        await self._api.merge(SECRET, name, change, manager=self._manager, namespace=self._namespace)
 
     def _manifest(self, name: str, data: Mapping[str, str]) -> Object:
         return {

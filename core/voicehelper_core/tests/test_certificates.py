@@ -11,7 +11,16 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 from voicehelper_core import names
 from voicehelper_core.call_graph import SERVICES
-from voicehelper_core.certificates import AUTHORITY, LEAF, SETTLE, Certificates, authority, renewed
+from voicehelper_core.certificates import (
+    AUTHORITY,
+    LEAF,
+    SETTLE,
+    Certificates,
+    Lifetimes,
+    authority,
+    renewed,
+    renewed_for,
+)
 from voicehelper_core.embedded_secrets import FileSecretStore
 
 CELL = "ctest0000001"
@@ -116,3 +125,23 @@ def test_a_leaf_does_not_outlive_its_authority(made):
     assert len(again.authorities) == 2
     assert again.leaves["web"].parsed.issuer == made.authorities[0].parsed.subject
     assert again.leaves["web"].parsed.not_valid_after_utc <= made.authorities[0].parsed.not_valid_after_utc
+
+
+def test_others_than_cells_name_their_leaves_and_lifetimes():
+    wanted = {"webhook": [x509.DNSName("operator.platform.svc")]}
+    short = Lifetimes(leaf=3 * DAY, authority=8 * DAY, settle=DAY)
+    first = renewed_for("webhook", None, wanted, lifetimes=short, now=NOW)
+    assert renewed_for("webhook", first, wanted, lifetimes=short, now=NOW + DAY) == first
+    leaf = first.leaves["webhook"].parsed
+    assert leaf.not_valid_after_utc - NOW == 3 * DAY
+    assert renewed_for("webhook", first, wanted, lifetimes=short, now=NOW + 2 * DAY).leaves != first.leaves
+    other = {"webhook": [x509.DNSName("elsewhere.platform.svc")]}
+    assert renewed_for("webhook", first, other, lifetimes=short, now=NOW).leaves != first.leaves
+
+
+def test_an_authority_of_another_lifetime_has_its_successor_in_time():
+    """As when a release makes them for longer than the one before."""
+    wanted = {"webhook": [x509.DNSName("operator.platform.svc")]}
+    short = renewed_for("webhook", None, wanted, lifetimes=Lifetimes(authority=8 * DAY), now=NOW)
+    assert len(renewed_for("webhook", short, wanted, now=NOW + 3 * DAY).authorities) == 1
+    assert len(renewed_for("webhook", short, wanted, now=NOW + 4 * DAY).authorities) == 2

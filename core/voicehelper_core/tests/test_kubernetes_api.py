@@ -198,6 +198,27 @@ async def test_secrets(api):
     assert await secrets.get("cell-a") is None
 
 
+async def test_a_secret_is_replaced_only_as_it_was_read(api):
+    secrets = kubernetes_api.KubernetesSecretStore(api, "default")
+    assert await secrets.read("shared") == (None, "")
+    await secrets.replace("shared", {"one": "1"}, "")
+    with pytest.raises(errors.Conflict):
+        await secrets.replace("shared", {"one": "another's"}, "")
+    data, version = await secrets.read("shared")
+    await secrets.replace("shared", {"two": "2"}, version)
+    with pytest.raises(errors.Conflict):
+        await secrets.replace("shared", {"three": "3"}, version)
+    assert (data, await secrets.get("shared")) == ({"one": "1"}, {"two": "2"})
+    await secrets.delete("shared")
+
+
+async def test_who_we_are_and_where_the_api_server_is(api, api_server):
+    assert await api.whoami() == "admin"
+    where = await api.endpoint()
+    assert where.server in api_server.kubeconfig.read_text()
+    assert where.ca and where.certificate and where.key and where.authorization is None
+
+
 async def test_events(api, api_server, kubernetes_store, tenant):
     recorder, resource = kubernetes_api.KubernetesEventRecorder(api), await kubernetes_store.apply(tenant())
     for _ in range(3):
