@@ -145,6 +145,7 @@ def test_the_process_waits_for_vault_and_then_reconciles(api_server, server, set
         port = one.getsockname()[1]
     config = {
         "kubeconfig": str(api_server.kubeconfig), "http_host": "127.0.0.1", "http_port": port, "secrets": "vault",
+        "webhook": {"enabled": False},
         "vault_address": server.address, "vault_token_file": str(settings.vault_token_file),
     }  # fmt: skip
     (tmp_path / "config.json").write_text(json.dumps(config))

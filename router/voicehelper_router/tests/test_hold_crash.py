@@ -24,7 +24,7 @@ def snapshot(router: RouterUnderTest, hibernation: str) -> str:
 
 async def waits(process: Process) -> None:
     """Until the process knows that a request waits."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (await process.get("/cells/held")).json()["held"] != {CELL_A: 1}:
             await asyncio.sleep(0.05)
 
@@ -51,7 +51,7 @@ async def test_the_control_plane_is_killed_while_requests_wait(tmp_path: Path) -
                 assert (await router.get()).status_code == 503
                 assert router.a.requests == 0
         async with Process(folder, router.xds_port) as process:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while (await router.get()).status_code != 200:
                     await asyncio.sleep(0.1)
             assert router.a.requests == 1
