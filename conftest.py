@@ -53,7 +53,7 @@ async def s3_cell(s3: S3Server, tmp_path: Path) -> AsyncIterator[Callable[[str],
 
     async def make(cell_id: str) -> dict[str, str]:
         await objects.ensure(CellRef(cell_id))
-        return await objects_config(settings, credentials, cell_id)
+        return objects_config(settings, await credentials.of(cell_id), cell_id)
 
     yield make
     await objects.close()

@@ -79,14 +79,13 @@ def refuse_creation(wanted: Resource) -> None:
         )
 
 
-def added_finalizers(current: Resource, finalizers: list[str]) -> list[str]:
-    """Those that are new. Raises Conflict where the resource is being deleted already."""
+def refuse_finalizers(current: Resource, finalizers: list[str]) -> None:
+    """Raises Conflict where some are new and the resource is being deleted already."""
     added = sorted(set(finalizers) - set(current.metadata.finalizers))
     if current.metadata.deletion_timestamp and added:
         raise errors.Conflict(
             f"{current.kind_name} '{current.metadata.name}' is being deleted: no finalizer can be added ({added})"
         )
-    return added
 
 
 def is_protected(resource: Resource) -> bool:

@@ -17,9 +17,9 @@ from voicehelper_core.embedded_store.schema import LOCK
 from voicehelper_core.embedded_store.watch import watch
 from voicehelper_core.ports import Change
 from voicehelper_core.resource_rules import (
-    added_finalizers,
     dump,
     refuse_creation,
+    refuse_finalizers,
     refuse_replacement,
     same,
     validated,
@@ -110,7 +110,7 @@ class PostgresResourceStore:
     async def set_finalizers(self, kind: type[R], name: str, finalizers: builtins.list[str]) -> None:
         async with self._writing() as connection:
             current = await _existing(connection, kind, name)
-            added_finalizers(rows.to_resource(kind, rows.document(current)), finalizers)
+            refuse_finalizers(rows.to_resource(kind, rows.document(current)), finalizers)
             if current["deletion_timestamp"] and not finalizers:
                 await removal.remove(connection, current)
             elif list(current["finalizers"]) != list(finalizers):

@@ -142,12 +142,6 @@ class Api:
             body["preconditions"] = {"uid": uid}
         await self._json("delete", "DELETE", kind, kind.path(namespace, name), body=body)
 
-    async def text(self, kind: Kind, path: str) -> str:
-        """What is not JSON, such as the log of a pod."""
-        response = await self._send("get", "GET", kind, path)
-        content: bytes = await response.read()
-        return content.decode(errors="replace")
-
     async def watch(
         self, kind: Kind, version: str, *, namespace: str | None = None, labels: str = "", fields: str = ""
     ) -> AsyncIterator[tuple[str, Object]]:

@@ -16,11 +16,11 @@ from voicehelper_core.kubernetes_api.follow import Delta, Selection, follow_all
 from voicehelper_core.kubernetes_api.kinds import kind_of, ours
 from voicehelper_core.ports import Change
 from voicehelper_core.resource_rules import (
-    added_finalizers,
     dump,
     is_protected,
     protection,
     refuse_creation,
+    refuse_finalizers,
     refuse_replacement,
     same,
     storable,
@@ -130,7 +130,7 @@ class KubernetesResourceStore:
     async def set_finalizers(self, kind: type[R], name: str, finalizers: builtins.list[str]) -> None:
         async def attempt() -> Object | None:
             current = await self._live(kind, name)
-            added_finalizers(current, finalizers)
+            refuse_finalizers(current, finalizers)
             if current.metadata.finalizers == finalizers:
                 return None
             meta = {"finalizers": finalizers, "resourceVersion": current.metadata.resource_version}

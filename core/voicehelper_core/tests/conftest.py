@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import subprocess
@@ -12,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from voicehelper_core import embedded_store, errors, kubernetes_api, vault
+from voicehelper_core import embedded_store, kubernetes_api, vault
 from voicehelper_core.kubernetes_api import Api
-from voicehelper_core.kubernetes_api.kinds import OURS
 from voicehelper_core.tests.vault_server import VaultServer
-from voicehelper_e2e.cluster.alone import ApiServer
+from voicehelper_e2e.cluster.alone import ApiServer, remove_resources
 
 
 class Postgres:
@@ -97,19 +95,10 @@ async def api(api_server: ApiServer) -> AsyncIterator[Api]:
     """A client of an API server that has none of our resources."""
     api = await kubernetes_api.connect(api_server.kubeconfig)
     try:
-        await _empty(api)
+        await remove_resources(api)
         yield api
     finally:
         await api.close()
-
-
-async def _empty(api: Api) -> None:
-    for kind in OURS.values():
-        for item in (await api.list(kind))[0]:
-            name = item["metadata"]["name"]
-            with contextlib.suppress(errors.NotFound):
-                await api.merge(kind, name, {"metadata": {"finalizers": None}}, manager="test")
-                await api.delete(kind, name)
 
 
 @pytest.fixture

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+from voicehelper_core import errors
+from voicehelper_core.kubernetes_api import Api
+from voicehelper_core.kubernetes_api.kinds import OURS
 
 from voicehelper_e2e.cluster.binaries import KUBE, built
 from voicehelper_e2e.cluster.commands import run
@@ -77,6 +82,16 @@ def api_server(controllers: str = ENDING) -> Iterator[ApiServer]:
         server.kubectl("apply", "--server-side", "-f", str(CRDS))
         server.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS))
         yield server
+
+
+async def remove_resources(api: Api) -> None:
+    """All of ours, whoever waits to clean up."""
+    for kind in OURS.values():
+        for item in (await api.list(kind))[0]:
+            name = item["metadata"]["name"]
+            with contextlib.suppress(errors.NotFound):
+                await api.merge(kind, name, {"metadata": {"finalizers": None}}, manager="test")
+                await api.delete(kind, name)
 
 
 def _free_ports() -> tuple[int, int]:

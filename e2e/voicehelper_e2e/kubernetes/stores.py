@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,14 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import httpx
 from confluent_kafka import admin as kafka
 from voicehelper_cli.failures import Failure
 from voicehelper_control_plane.identity.keys import Signer
 from voicehelper_embedded.context import DATABASE, kafka_admin
 from voicehelper_embedded.throwaway import Platform, environment_of
 
-from voicehelper_e2e.cluster.binaries import VERSITYGW, built
+from voicehelper_e2e import s3_server
 from voicehelper_e2e.cluster.daemons import Daemons
 from voicehelper_e2e.cluster.home import HOST_ADDRESS, POD_CIDR
 
@@ -64,29 +64,17 @@ class Stores:
         """Stop everything and remove its data."""
         self._daemons.stop("s3")
         self.platform.cli("clean", check=False)
-        for path in sorted(self.folder.rglob("*"), reverse=True):
-            path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
-        self.folder.rmdir()
+        shutil.rmtree(self.folder)
 
     def _s3_up(self, say: Callable[[str], None]) -> None:
-        data = self.folder / "s3"
-        for name in ("data", "metadata", "accounts"):
-            (data / name).mkdir(parents=True, exist_ok=True)
-        own = ["--port", f"{self.host}:{_S3_PORT}", "--iam-dir", str(data / "accounts"), "--iam-cache-disable"]
-        command = [
-            str(built(VERSITYGW, say, lambda _: None)), *own, "--health", "/health", "--quiet",
-            "posix", "--sidecar", str(data / "metadata"), str(data / "data"),
-        ]  # fmt: skip
-        access, secret = self._s3_key
-        self._daemons.start("s3", command, {"ROOT_ACCESS_KEY": access, "ROOT_SECRET_KEY": secret})
+        command = s3_server.command(self.folder / "s3", f"{self.host}:{_S3_PORT}", say)
+        self._daemons.start("s3", command, s3_server.administrator(*self._s3_key))
         end = time.monotonic() + _S3_SECONDS
         while time.monotonic() < end:
             self._daemons.expect("s3")
-            try:
-                if httpx.get(f"{self.s3_endpoint}/health", trust_env=False).is_success:
-                    return
-            except httpx.TransportError:
-                time.sleep(0.1)
+            if s3_server.answers(self.s3_endpoint):
+                return
+            time.sleep(0.1)
         raise Failure(f"the S3 server does not answer:\n{self._daemons.tail('s3')}")
 
     @property

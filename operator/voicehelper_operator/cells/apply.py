@@ -124,7 +124,9 @@ class CellApplier:
 
     async def _migrate(self, seen: Observation, outcome: Outcome) -> bool:
         await faults.point("operator.migrate.before")
-        config = {"cell_id": seen.ref.cell_id, "postgres_dsn": await self._dsn(seen.ref.cell_id, migrator=True)}
+        cell_id = seen.ref.cell_id
+        password = (await self.credentials.of(cell_id))["migrator_password"]
+        config = {"cell_id": cell_id, "postgres_dsn": self._dsn(names.migrator_role(cell_id), password)}
         try:
             async with self._migrating(seen.ref):
                 output = await self.runtime.run_once(self._spec(seen, config), "migrate")
@@ -186,23 +188,24 @@ class CellApplier:
     async def _workload_spec(self, seen: Observation) -> WorkloadSpec:
         if seen.cell.spec.topology == "compact":
             return self._spec(seen, await self._config(seen))
-        services = await expanded.services(seen, await self._config(seen), self.credentials, self._at)
+        services = await expanded.services(seen, await self._config(seen), self.credentials, self._dsn)
         return self._spec(seen, {}, services)
 
     async def _config(self, seen: Observation) -> dict[str, Any]:
         settings, cell_id = self.settings, seen.ref.cell_id
+        bundle = await self.credentials.of(cell_id)
         return {
             "environment": settings.environment,
             "region": seen.cell.spec.region,
             "cell_id": cell_id,
             "release": seen.release,
-            "postgres_dsn": await self._dsn(cell_id),
+            "postgres_dsn": self._dsn(names.login_role(cell_id), bundle["postgres_password"]),
             "postgres_pool_size": seen.ref.postgres_connections,
             "kafka_bootstrap": settings.kafka_bootstrap,
             "kafka_user": names.kafka_user(cell_id),
-            "kafka_password": (await self.credentials.of(cell_id))["kafka_password"],
+            "kafka_password": bundle["kafka_password"],
             "milvus_uri": settings.milvus_uri,
-            **await objects_config(settings, self.credentials, cell_id),
+            **objects_config(settings, bundle, cell_id),
             "inference_address": settings.inference_address,
             "identity_address": settings.identity_address,
             "analytics_address": settings.analytics_address,
@@ -210,18 +213,12 @@ class CellApplier:
             **settings.cell_settings,
         }
 
-    async def _dsn(self, cell_id: str, *, migrator: bool = False) -> str:
-        role = names.migrator_role(cell_id) if migrator else names.login_role(cell_id)
-        secret = await self.credentials.of(cell_id)
-        password = secret["migrator_password" if migrator else "postgres_password"]
-        return self._at(role, password)
-
-    def _at(self, role: str, password: str) -> str:
+    def _dsn(self, role: str, password: str) -> str:
         place = f"{self.settings.postgres_host}:{self.settings.postgres_port}/{self.settings.postgres_database}"
         return f"postgresql://{role}:{password}@{place}"
 
 
-async def objects_config(settings: OperatorSettings, credentials: CellCredentials, cell_id: str) -> dict[str, str]:
+def objects_config(settings: OperatorSettings, bundle: Mapping[str, str], cell_id: str) -> dict[str, str]:
     """What a cell is told of its objects. A change of it starts the cell again."""
     if not settings.objects_endpoint:
         return {"objects_root": settings.objects_root}
@@ -229,7 +226,7 @@ async def objects_config(settings: OperatorSettings, credentials: CellCredential
         "objects_endpoint": settings.objects_endpoint,
         "objects_region": settings.objects_region,
         "objects_access_key": names.objects_user(cell_id),
-        "objects_secret_key": (await credentials.of(cell_id))["objects_secret_key"],
+        "objects_secret_key": bundle["objects_secret_key"],
     }
 
 

@@ -35,7 +35,7 @@ class World:
         return S3Client(self.settings.objects_endpoint, self.settings.objects_region, keys)
 
     async def keys(self, cell: CellRef) -> Keys:
-        told = await objects_config(self.settings, self.credentials, cell.cell_id)
+        told = objects_config(self.settings, await self.credentials.of(cell.cell_id), cell.cell_id)
         return Keys(told["objects_access_key"], told["objects_secret_key"])
 
     async def store(self, cell: CellRef, bucket_of: CellRef | None = None) -> S3Store:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import signal
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from voicehelper_cli.failures import Failure
 from voicehelper_core import errors, kubernetes_api
 from voicehelper_core.kubernetes_api.kinds import OURS, WEBHOOK_CONFIGURATION
 from voicehelper_e2e.charts import render
-from voicehelper_e2e.cluster.alone import ApiServer
+from voicehelper_e2e.cluster.alone import ApiServer, remove_resources
 from voicehelper_operator.admission.service import Admission
 from voicehelper_operator.admission.settings import WebhookSettings
 from voicehelper_router.tests.harness import free_port
@@ -160,12 +159,7 @@ async def reset(api: kubernetes_api.Api) -> None:
     """Nobody is asked, and none of our resources is there."""
     await api.merge(WEBHOOK_CONFIGURATION, CONFIGURATION, {"webhooks": []}, manager="test")
     await asyncio.sleep(0.3)  # the API server's watch
-    for kind in OURS.values():
-        for item in (await api.list(kind))[0]:
-            name = item["metadata"]["name"]
-            with contextlib.suppress(errors.NotFound):
-                await api.merge(kind, name, {"metadata": {"finalizers": None}}, manager="test")
-                await api.delete(kind, name)
+    await remove_resources(api)
 
 
 async def until_asked(api: kubernetes_api.Api, operator: Operator) -> None:

@@ -21,7 +21,7 @@ from aiohttp import web
 from voicehelper_cli.failures import Failure
 from voicehelper_core import kubernetes_api
 from voicehelper_core.kubernetes_api.kinds import AUTOSCALER
-from voicehelper_operator.workloads.interface import WorkloadSpec
+from voicehelper_operator.workloads.interface import Size, WorkloadSpec
 from voicehelper_operator.workloads.kubernetes.conform import lacking
 from voicehelper_operator.workloads.kubernetes.manifests import autoscaler
 
@@ -263,7 +263,7 @@ async def test_the_controller_of_autoscalers_scales_by_it(cluster, tmp_path):
     template = {"metadata": {"labels": LABELS}, "spec": {"containers": [{"name": "web", "image": "none"}]}}
     cluster.apply({**deployment, "spec": {"replicas": 3, "selector": {"matchLabels": LABELS}, "template": template}})
     cluster.apply({**deployment, "status": {"replicas": 3}}, status=True)
-    wanted = autoscaler.render(WorkloadSpec(CELL, "r1", {}, topology="expanded"), "web")
+    wanted = autoscaler.render(WorkloadSpec(CELL, "r1", {}, topology="expanded", size=Size(replicas=3)), "web")
     api = await kubernetes_api.connect(cluster.server.kubeconfig)
     try:
         assert lacking(wanted, await api.apply(wanted, manager="test")) is None

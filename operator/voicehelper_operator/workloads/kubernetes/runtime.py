@@ -83,9 +83,11 @@ class KubernetesRuntime:
         """Write what is not as it should be. Raises Conflict at the end where others own a field."""
         await self._until_synced()
         wanted = [stamped(manifest) for manifest in wanted]
+        unwanted: list[tuple[k.Kind, Object]] = []
         if prune:
             self._objects.want(spec.cell_id, wanted)
-            await self._end_former(spec, wanted)
+            unwanted = self._objects.unwanted(spec.cell_id, wanted)
+            await self._end_former(spec, unwanted)
         conflicts: list[errors.Conflict] = []
         for manifest in wanted:
             if self._objects.lacking(manifest) is None:
@@ -96,20 +98,19 @@ class KubernetesRuntime:
                 if "fields" not in conflict.extra:
                     raise
                 conflicts.append(conflict)
-        if prune:
-            for kind, item in self._objects.unwanted(spec.cell_id, wanted):
-                await self._api.delete(kind, item["metadata"]["name"], item["metadata"].get("namespace"))
+        for kind, item in unwanted:
+            await self._api.delete(kind, item["metadata"]["name"], item["metadata"].get("namespace"))
         if conflicts:
             raise errors.Conflict("; ".join(conflict.detail for conflict in conflicts)[:1000], fields=[
                 field for conflict in conflicts for field in conflict.extra["fields"]
             ])  # fmt: skip
 
-    async def _end_former(self, spec: WorkloadSpec, wanted: list[Manifest]) -> None:
+    async def _end_former(self, spec: WorkloadSpec, unwanted: list[tuple[k.Kind, Object]]) -> None:
         """Services of another topology, before those of this one begin: a compact cell takes their work for lost.
 
         Raises Unavailable until they are gone.
         """
-        former = [item for kind, item in self._objects.unwanted(spec.cell_id, wanted) if kind is k.DEPLOYMENT]
+        former = [item for kind, item in unwanted if kind is k.DEPLOYMENT]
         for item in former:
             await self._api.delete(k.DEPLOYMENT, item["metadata"]["name"], item["metadata"]["namespace"])
         names = {component.name for component in components(spec.topology)} | {"step"}

@@ -36,6 +36,5 @@ def of_cell(spec: WorkloadSpec, settings: KubernetesSettings, *, asleep: bool = 
     for component in components(spec.topology):
         found += deployment.render(spec, settings, component, secret, replicas)
         if scaled:
-            size = spec.size
-            found.append(autoscaler.render(spec, component.name, least=size.replicas, most=size.most_replicas))
+            found.append(autoscaler.render(spec, component.name))
     return found

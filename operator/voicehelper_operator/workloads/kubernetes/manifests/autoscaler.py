@@ -12,18 +12,17 @@ from voicehelper_operator.metrics_adapter.documents import METRIC
 from voicehelper_operator.workloads.interface import WorkloadSpec
 from voicehelper_operator.workloads.kubernetes.manifests.types import Manifest, manifest
 
-LEAST_REPLICAS, MOST_REPLICAS = 3, 20
 _PERCENT = {"cpu": 70, "memory": 80}
 _REQUESTS = "1k"
 """A second and pod, as the API server writes a thousand."""
 
 
-def render(spec: WorkloadSpec, component: str, *, least: int = LEAST_REPLICAS, most: int = MOST_REPLICAS) -> Manifest:
+def render(spec: WorkloadSpec, component: str) -> Manifest:
     """Of the Deployment of that name, whose own number of replicas is nobody else's to say any more."""
     content = {
         "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": component},
-        "minReplicas": least,
-        "maxReplicas": max(least, most),
+        "minReplicas": spec.size.replicas,
+        "maxReplicas": max(spec.size.replicas, spec.size.most_replicas),
         "metrics": [*(_resource(name, percent) for name, percent in _PERCENT.items()), _requests()],
         "behavior": {
             "scaleUp": {

@@ -8,13 +8,15 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from voicehelper_core.certificates import CA_FILE, CERTIFICATE_FILE, KEY_FILE
+
 from voicehelper_operator.workloads.interface import WorkloadSpec
 from voicehelper_operator.workloads.kubernetes import naming
-from voicehelper_operator.workloads.kubernetes.components import GRPC, HTTP, PROBE, Component, components, name_of
+from voicehelper_operator.workloads.kubernetes.components import GRPC, HTTP, PROBE, Component, components
 from voicehelper_operator.workloads.kubernetes.manifests.types import Manifest, manifest
 
 FOLDER, FILE = "/etc/voicehelper", "config.json"
-_CERTIFICATES = {"tls_ca_file": "ca.crt", "tls_certificate_file": "tls.crt", "tls_key_file": "tls.key"}
+_CERTIFICATES = {"tls_ca_file": CA_FILE, "tls_certificate_file": CERTIFICATE_FILE, "tls_key_file": KEY_FILE}
 
 
 def render(spec: WorkloadSpec) -> Manifest:
@@ -70,6 +72,3 @@ def checksum(secret: Manifest, component: Component) -> str:
     Not with its certificates, which it reads again by itself.
     """
     return hashlib.sha256(secret["data"][component.file].encode()).hexdigest()[:16]
-
-
-__all__ = ["FILE", "FOLDER", "checksum", "items", "name_of", "render", "secret"]

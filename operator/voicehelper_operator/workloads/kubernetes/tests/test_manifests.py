@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -169,5 +170,6 @@ def test_the_autoscaler_has_the_founding_numbers():
 
 
 def test_an_autoscaler_never_asks_for_less_than_its_least():
-    spec = autoscaler.render(SPECS["dedicated"], "web", least=5, most=2)["spec"]
+    size = Size(replicas=5, most_replicas=2)
+    spec = autoscaler.render(replace(SPECS["dedicated"], size=size), "web")["spec"]
     assert (spec["minReplicas"], spec["maxReplicas"]) == (5, 5)
