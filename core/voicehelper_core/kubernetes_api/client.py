@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -136,11 +137,12 @@ class Api:
     async def delete(
         self, kind: Kind, name: str, namespace: str | None = None, *, uid: str | None = None, foreground: bool = False
     ) -> None:
-        """Ask for deletion; of this uid only, where one is given."""
+        """Ask for deletion; of this uid only, where one is given. What is gone already is done."""
         body: Object = {"propagationPolicy": "Foreground" if foreground else "Background"}
         if uid:
             body["preconditions"] = {"uid": uid}
-        await self._json("delete", "DELETE", kind, kind.path(namespace, name), body=body)
+        with contextlib.suppress(errors.NotFound):
+            await self._json("delete", "DELETE", kind, kind.path(namespace, name), body=body)
 
     async def watch(
         self, kind: Kind, version: str, *, namespace: str | None = None, labels: str = "", fields: str = ""

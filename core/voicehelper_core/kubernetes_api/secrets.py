@@ -57,7 +57,4 @@ class KubernetesSecretStore:
         }
 
     async def delete(self, name: str) -> None:
-        try:
-            await self._api.delete(SECRET, name, self._namespace)
-        except errors.NotFound:
-            return
+        await self._api.delete(SECRET, name, self._namespace)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import yaml
 from confluent_kafka import KafkaException
 from voicehelper_core import names
 from voicehelper_core.call_graph import SERVICES, callees
@@ -24,7 +25,7 @@ from voicehelper_core.certificates import Certificates, renewed
 from voicehelper_core.embedded_secrets import FileSecretStore
 from voicehelper_core.errors import Unavailable
 from voicehelper_embedded.context import DATABASE, HOST
-from voicehelper_embedded.throwaway import Platform
+from voicehelper_embedded.throwaway import Platform, tenant
 from voicehelper_operator.settings import OperatorSettings
 from voicehelper_operator.slices.credentials import CellCredentials, service_password
 from voicehelper_operator.slices.interface import CellRef, Slice, TenantRef
@@ -35,6 +36,8 @@ from voicehelper_operator.slices.postgres import PostgresSlice
 from voicehelper_operator.slices.postgres.logins import pool_size
 
 READY_SECONDS = 90
+TENANTS = {"acme": "acme-elsewhere", "globex": "globex-elsewhere"}
+"""Of this cell, by what tests call them. The real ``acme`` would keep what it said here in the shared analytics."""
 
 
 def free_port() -> int:
@@ -134,7 +137,8 @@ class ExpandedCell:
 
     def tenant(self, name: str) -> TenantRef:
         """A tenant of the platform, whose tokens are good for this cell once it is placed here."""
-        return TenantRef(self.platform.resource("tenant", name)["status"]["tenantId"], name)
+        own = TENANTS[name]
+        return TenantRef(self.platform.resource("tenant", own)["status"]["tenantId"], own)
 
     async def make(self, *tenants: str) -> None:
         """Slices, migrations, tenants."""
@@ -228,8 +232,8 @@ class ExpandedCell:
     def client(self, tenant: str) -> httpx.Client:
         """HTTP as the tenant's admin, past the router, which knows nothing of this cell."""
         if tenant not in self.tokens:
-            self.tokens[tenant] = self.platform.token(tenant)
-        headers = {"X-Tenant-ID": tenant, "Authorization": f"Bearer {self.tokens[tenant]}"}
+            self.tokens[tenant] = self.platform.token(TENANTS[tenant])
+        headers = {"X-Tenant-ID": TENANTS[tenant], "Authorization": f"Bearer {self.tokens[tenant]}"}
         return httpx.Client(base_url=self.processes["web"].url, headers=headers, timeout=60, trust_env=False)
 
     def token(self, tenant: str) -> str:
@@ -244,7 +248,10 @@ def expanded_cell(platform: Platform, folder: Path) -> Iterator[ExpandedCell]:
     cell = ExpandedCell(platform, folder)
     (folder / "secrets").mkdir()
     (folder / "objects").mkdir()
+    platform.cli("apply", "-f", "-", stdin=yaml.safe_dump_all([tenant(name, "team") for name in TENANTS.values()]))
     try:
+        for name in TENANTS.values():
+            platform.cli("wait", f"tenant/{name}", "--for", "condition=Ready", "--timeout", "120s")
         asyncio.run(cell.make("acme", "globex"))
         cell.configure(asyncio.run(cell.credentials.of(cell.cell_id)))
         first = [process for name, process in cell.processes.items() if name in SERVICES]
@@ -258,3 +265,5 @@ def expanded_cell(platform: Platform, folder: Path) -> Iterator[ExpandedCell]:
             if process.running is not None and process.running.poll() is None:
                 process.end(signal.SIGKILL)
         asyncio.run(cell.remove())
+        for name in TENANTS.values():
+            platform.cli("delete", "tenant", name, "--wait")

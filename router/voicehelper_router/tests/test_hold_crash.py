@@ -22,16 +22,22 @@ def snapshot(router: RouterUnderTest, hibernation: str) -> str:
     return json.dumps({"saved_at": datetime.now(UTC).isoformat(), "tenants": [tenant], "cells": [cell]})
 
 
-async def waits(process: Process) -> None:
-    """Until the process knows that a request waits."""
+async def waiting(router: RouterUnderTest, process: Process) -> asyncio.Task[httpx.Response]:
+    """A request of which the process knows that it waits; until Envoy has found the process, they are refused."""
     async with asyncio.timeout(60):
-        while (await process.get("/cells/held")).json()["held"] != {CELL_A: 1}:
-            await asyncio.sleep(0.05)
+        while True:
+            request = asyncio.create_task(router.get())
+            while not request.done():
+                if (await process.get("/cells/held")).json()["held"] == {CELL_A: 1}:
+                    return request
+                await asyncio.sleep(0.05)
+            problem(await request, 503, "unavailable")
 
 
 async def test_the_control_plane_is_killed_while_requests_wait(tmp_path: Path) -> None:
     """They are answered with 503; the next one waits as before, since the new process has its snapshot."""
     async with running(tmp_path) as router:
+        await router.sleep("Idle", http=False)
         await router.server.stop(0)
         folder = tmp_path / "process"
         folder.mkdir()
@@ -41,10 +47,9 @@ async def test_the_control_plane_is_killed_while_requests_wait(tmp_path: Path) -
             async with process:
                 if not hibernation:
                     break
-                waiting = asyncio.create_task(router.get())
-                await waits(process)
+                request = await waiting(router, process)
                 await process.kill()
-                response = await waiting
+                response = await request
                 assert "could not be woken" in problem(response, 503, "unavailable")["detail"]
                 assert response.headers["retry-after"] == "2"
                 # Nobody is there to ask, and the request does not slip through to a cell that sleeps.

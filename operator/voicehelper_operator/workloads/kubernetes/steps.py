@@ -76,8 +76,7 @@ async def run(api: Api, spec: WorkloadSpec, settings: KubernetesSettings, comman
 async def _end(api: Api, namespace: str, command: str) -> None:
     """Until the Job, its pod and its credentials are gone."""
     for kind, name in ((JOB, command), (SECRET, naming.STEP)):
-        with contextlib.suppress(errors.NotFound):
-            await api.delete(kind, name, namespace, foreground=True)
+        await api.delete(kind, name, namespace, foreground=True)
     with contextlib.suppress(errors.NotFound):
         while True:
             await api.get(JOB, command, namespace)
