@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 from voicehelper_core.errors import Unavailable
 from voicehelper_core.log import get_logger
@@ -14,9 +16,9 @@ from voicehelper_operator.cells.apply import CellApplier
 from voicehelper_operator.cells.reconciler import CellReconciler
 from voicehelper_operator.engine.loop import Worker
 from voicehelper_operator.engine.queue import WorkQueue
-from voicehelper_operator.identity import GrpcIdentity
+from voicehelper_operator.identity import GrpcIdentity, Identity
 from voicehelper_operator.leadership import lead
-from voicehelper_operator.probe import RoutedProber
+from voicehelper_operator.probe import Prober, RoutedProber
 from voicehelper_operator.routing import Router
 from voicehelper_operator.settings import OperatorSettings
 from voicehelper_operator.slices.credentials import CellCredentials
@@ -55,6 +57,31 @@ async def _workloads(runtime: WorkloadRuntime, router: Router) -> None:
         router.workload_changed(name)
 
 
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """What the reconcilers reach besides resources and workloads: stores, identity, the router."""
+
+    slices: Sequence[Slice]
+    identity: Identity
+    prober: Prober
+    closing: Sequence[Callable[[], Awaitable[object]]] = ()
+    """Close their connections."""
+
+
+def neighbours(settings: OperatorSettings, credentials: CellCredentials) -> Neighbours:
+    """Those of the settings."""
+    postgres, milvus = PostgresSlice(settings, credentials), MilvusSlice(settings)
+    objects = S3ObjectsSlice(settings, credentials) if settings.objects_endpoint else ObjectsSlice(settings)
+    identity = GrpcIdentity(settings.identity_address, settings.provisioning_key)
+    prober = RoutedProber(settings.router_url, identity)
+    return Neighbours(
+        (postgres, KafkaSlice(settings, credentials), milvus, objects),
+        identity,
+        prober,
+        tuple(item.close for item in (prober, identity, postgres, milvus, objects)),
+    )
+
+
 async def run(
     settings: OperatorSettings,
     store: ResourceStore,
@@ -64,19 +91,15 @@ async def run(
     lease: Lease,
     runtime: WorkloadRuntime,
     stop: asyncio.Event,
+    around: Neighbours | None = None,
 ) -> None:
-    """Reconcile until ``stop`` is set; a step that runs then ends within seconds or is cut off, which is safe."""
+    """Reconcile until ``stop`` is set; a step that runs then ends within seconds or is cut off, which is safe.
+
+    ``around`` is what the settings say unless given.
+    """
     credentials = CellCredentials(secrets)
-    postgres, milvus = PostgresSlice(settings, credentials), MilvusSlice(settings)
-    objects = S3ObjectsSlice(settings, credentials) if settings.objects_endpoint else ObjectsSlice(settings)
-    slices: list[Slice] = [
-        postgres,
-        KafkaSlice(settings, credentials),
-        milvus,
-        objects,
-    ]
-    identity = GrpcIdentity(settings.identity_address, settings.provisioning_key)
-    prober = RoutedProber(settings.router_url, identity)
+    around = around or neighbours(settings, credentials)
+    slices, identity, prober = around.slices, around.identity, around.prober
     queues = WorkQueue(), WorkQueue()
     router = Router(*queues)
     cells = CellReconciler(CellApplier(settings, store, slices, credentials, runtime), events, router.repaired)
@@ -100,9 +123,9 @@ async def run(
     for task in (*tasks, waiting):
         task.cancel()
     results = await asyncio.gather(*tasks, return_exceptions=True)
-    for closing in (item.close() for item in (prober, identity, runtime, postgres, milvus, objects)):
+    for close in (*around.closing, runtime.close):
         with contextlib.suppress(Exception):
-            await closing
+            await close()
     failed = [result for result in results if isinstance(result, Exception)]
     if failed and not stop.is_set():
         raise failed[0]

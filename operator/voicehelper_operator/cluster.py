@@ -17,6 +17,7 @@ from voicehelper_core.log import get_logger
 
 from voicehelper_operator import app
 from voicehelper_operator.settings import ClusterOperatorSettings
+from voicehelper_operator.workloads.interface import WorkloadRuntime
 from voicehelper_operator.workloads.kubernetes.naming import MANAGER
 from voicehelper_operator.workloads.kubernetes.runtime import KubernetesRuntime
 
@@ -24,8 +25,16 @@ log = get_logger(__name__)
 _STOP_SECONDS = 10
 
 
-async def serve(settings: ClusterOperatorSettings) -> None:
-    """Run until SIGTERM or SIGINT; the lease is given back at the end."""
+async def serve(
+    settings: ClusterOperatorSettings,
+    *,
+    runtime: WorkloadRuntime | None = None,
+    around: app.Neighbours | None = None,
+) -> None:
+    """Run until SIGTERM or SIGINT; the lease is given back at the end.
+
+    ``runtime`` and ``around`` are those of the settings unless given.
+    """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -46,8 +55,9 @@ async def serve(settings: ClusterOperatorSettings) -> None:
         secrets=KubernetesSecretStore(api, namespace, manager=MANAGER),
         events=KubernetesEventRecorder(api, instance=settings.holder),
         lease=KubernetesLease(api, namespace),
-        runtime=KubernetesRuntime(api, settings.kubernetes),
+        runtime=runtime or KubernetesRuntime(api, settings.kubernetes),
         stop=stop,
+        around=around,
     )
     tasks = [asyncio.create_task(http.serve(), name="http"), asyncio.create_task(reconciling, name="operator")]
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
