@@ -40,6 +40,7 @@ async def serve(
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     api = await connect(settings.kubeconfig)
     namespace = settings.kubernetes.namespace
+    events = KubernetesEventRecorder(api, instance=settings.holder)
     store = KubernetesResourceStore(api, manager=MANAGER, cached=True)
     web = create_app("operator", version=settings.service_version)
 
@@ -53,7 +54,7 @@ async def serve(
         settings,
         store,
         secrets=KubernetesSecretStore(api, namespace, manager=MANAGER),
-        events=KubernetesEventRecorder(api, instance=settings.holder),
+        events=events,
         lease=KubernetesLease(api, namespace),
         runtime=runtime or KubernetesRuntime(api, settings.kubernetes),
         stop=stop,
@@ -65,6 +66,7 @@ async def serve(
     stop.set()
     http.should_exit = True
     await asyncio.wait(tasks, timeout=_STOP_SECONDS)
+    await events.close()
     await api.close()
     for task in tasks:
         if task.done() and (error := task.exception()):
