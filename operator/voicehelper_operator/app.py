@@ -36,10 +36,18 @@ from voicehelper_operator.workloads.interface import WorkloadRuntime
 log = get_logger(__name__)
 
 
-async def _watch(store: ResourceStore, router: Router) -> None:
+async def _watch(store: ResourceStore, router: Router, synced: asyncio.Event) -> None:
     async for change in store.watch(Tenant, TenantPlan, Cell, CellClass):
-        if change.type != "synced":
+        if change.type == "synced":
+            synced.set()
+        else:
             router.route(change)
+
+
+async def _work(worker: Worker, synced: asyncio.Event) -> None:
+    """Only once all is known: what is looked at before is asked of the API server, and all of a kind each time."""
+    await synced.wait()
+    await worker.run()
 
 
 async def _resync(router: Router, sweep: Sweep, seconds: float) -> None:
@@ -105,17 +113,17 @@ async def run(
     cells = CellReconciler(CellApplier(settings, store, slices, credentials, runtime), events, router.repaired)
     endpoint = settings.public_url or settings.router_url
     tenants = TenantReconciler(TenantApplier(store, secrets, slices, identity), events, prober, endpoint)
-    leading = asyncio.Event()
+    leading, synced = asyncio.Event(), asyncio.Event()
     workers = [
         Worker(cells, queues[0], settings.workers, leading),
         Worker(tenants, queues[1], settings.workers, leading),
     ]
     jobs = [
         lead(lease, settings.holder, settings.lease_seconds, leading),
-        _watch(store, router),
+        _watch(store, router, synced),
         _resync(router, Sweep(store, slices), settings.resync_seconds),
         _workloads(runtime, router),
-        *(worker.run() for worker in workers),
+        *(_work(worker, synced) for worker in workers),
     ]
     tasks = [asyncio.create_task(job) for job in jobs]
     waiting = asyncio.create_task(stop.wait())

@@ -68,8 +68,9 @@ class Api:
         """All objects that the selectors choose, and the version that a watch can go on from."""
         found: list[Object] = []
         version = ""
-        async for items, version in self.pages(kind, namespace, labels=labels, fields=fields):
+        async for items, at in self.pages(kind, namespace, labels=labels, fields=fields):
             found += items
+            version = at
         return found, version
 
     async def pages(

@@ -56,9 +56,11 @@ class _Follower:
         selection = self._selection
         if self._version is None:
             there: set[tuple[str, str]] = set()
+            version = ""
             pages = self._api.pages(selection.kind, labels=selection.labels, fields=selection.fields)
             async with aclosing(pages):
-                async for items, version in pages:
+                async for items, at in pages:
+                    version = at
                     for item in items:
                         there.add(_key(item))
                         for delta in self._news(item):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from voicehelper_core.errors import NotFound
 from voicehelper_core.indexes import Index, counts, having
@@ -25,7 +25,7 @@ class Observation:
     tenant: Tenant
     plan: TenantPlan | None
     cells: Sequence[Cell]
-    residents: Residents = Residents()
+    residents: Residents = field(default_factory=Residents)
     """Only where the tenant has to be placed."""
 
     @property
