@@ -29,6 +29,11 @@ class ApiServer:
         """The administrator's."""
         return self._home.kubeconfig
 
+    @property
+    def pids(self) -> dict[str, int]:
+        """Of ``kube-apiserver`` and ``etcd``."""
+        return self._control_plane.pids
+
     def kubectl(self, *arguments: str) -> str:
         """Its output. Raises Failure."""
         return run(str(self._kube), "kubectl", f"--kubeconfig={self.kubeconfig}", *arguments)
