@@ -2,7 +2,8 @@
 
 Three handlers, since an id has to be recorded before anything is made with it, and the route before it is probed.
 Its places are counted in memory, which is cheaper than asking, and its cells do not count their tenants. What it does
-not have: repair of drift, a lease, back-off that is told in conditions, or protection of a status that changed.
+not have: repair of drift, a lease, events (kopf makes them of log lines of the level INFO, which are off here),
+back-off that is told in conditions, or protection of a status that changed.
 """
 
 from __future__ import annotations

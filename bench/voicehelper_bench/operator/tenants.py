@@ -62,7 +62,8 @@ class Tenants:
     async def _moment(self, waiting: asyncio.Future[float]) -> float:
         """Raises what ended the watch."""
         assert self._task
-        await asyncio.wait({waiting, self._task}, return_when=asyncio.FIRST_COMPLETED)
+        either: set[asyncio.Future[float] | asyncio.Future[None]] = {waiting, self._task}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if not waiting.done():
             self._task.result()
         return waiting.result()

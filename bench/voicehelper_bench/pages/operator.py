@@ -8,8 +8,8 @@ between some are created one by one, a resync finds nothing to do (every 10 s he
 
 The peer is a small operator of **kopf handlers** (create, update, resume, delete) that takes the same steps through the
 same stubs, with kopf's usual persistence. It records an id before anything is made with it and a route before it is
-probed, and has less to do: it counts places in memory, its cells do not count tenants, and it has no lease, no resync and
-no repair of drift. Each has an API server of its own. Requests are counted by the API server.
+probed, and has less to do: it counts places in memory, its cells do not count tenants, and it has no lease, no events, no
+resync and no repair of drift. Each has an API server of its own. Requests are counted by the API server.
 
 | 1,000 tenants | the operator | naive kopf handlers |
 |---|---|---|
