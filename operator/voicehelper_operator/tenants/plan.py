@@ -37,11 +37,11 @@ def plan(seen: Observation) -> Plan:
     if FINALIZER not in tenant.metadata.finalizers:
         return Plan(("finalizer",))
     if tenant.status.tenant_id is None:
-        return Plan(("identify",))
+        return Plan(("identify",), decision=_placeable(seen))
     if seen.plan is None:
         message = f"there is no TenantPlan '{tenant.spec.plan_ref}': apply it, or change spec.planRef"
         return Plan(("refuse",), ("PlanNotFound", message))
-    decision = decide(tenant, seen.plan, seen.cells, seen.tenants)
+    decision = decide(tenant, seen.plan, seen.cells, seen.residents)
     match decision:
         case NotPlaced():
             return Plan((), decision=decision)
@@ -58,6 +58,17 @@ def plan(seen: Observation) -> Plan:
                     (*place, "identity"), decision=decision, waiting=f"cell '{name}' has not made its slices yet"
                 )
             return Plan((*place, "slices", "identity"), decision=decision)
+
+
+def _placeable(seen: Observation) -> Decision | None:
+    """Where a new tenant can go at once, so that its id and its place are one write: a cell that was judged already."""
+    if seen.plan is None:
+        return None
+    decision = decide(seen.tenant, seen.plan, seen.cells, seen.residents)
+    if not isinstance(decision, Placed):
+        return None
+    cell = next(item for item in seen.cells if item.metadata.name == decision.cell)
+    return decision if cell.status.cell_id and holds(cell.status.conditions, "Accepted") else None
 
 
 def _deletion(seen: Observation) -> Plan:
