@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+from fastapi import FastAPI
 from voicehelper_core.errors import Unavailable
 from voicehelper_core.log import get_logger
 from voicehelper_core.ports import EventRecorder, Lease, ResourceStore, SecretStore
 from voicehelper_crds import Cell, CellClass, Tenant, TenantPlan
 
+from voicehelper_operator.archives.assembly import Archives
 from voicehelper_operator.cells.apply import CellApplier
 from voicehelper_operator.cells.reconciler import CellReconciler
 from voicehelper_operator.engine.loop import Worker
@@ -64,11 +66,17 @@ async def run(
     lease: Lease,
     runtime: WorkloadRuntime,
     stop: asyncio.Event,
+    web: FastAPI,
 ) -> None:
-    """Reconcile until ``stop`` is set; a step that runs then ends within seconds or is cut off, which is safe."""
+    """Reconcile until ``stop`` is set; a step that runs then ends within seconds or is cut off, which is safe.
+
+    ``web`` gets the routes of archives; who assembles the process serves it.
+    """
     credentials = CellCredentials(secrets)
     postgres, milvus = PostgresSlice(settings, credentials), MilvusSlice(settings)
     objects = S3ObjectsSlice(settings, credentials) if settings.objects_endpoint else ObjectsSlice(settings)
+    archives = Archives(settings, store, secrets)
+    archives.serve(web)
     slices: list[Slice] = [
         postgres,
         KafkaSlice(settings, credentials),
@@ -81,7 +89,9 @@ async def run(
     router = Router(*queues)
     cells = CellReconciler(CellApplier(settings, store, slices, credentials, runtime), events, router.repaired)
     endpoint = settings.public_url or settings.router_url
-    tenants = TenantReconciler(TenantApplier(store, secrets, slices, identity), events, prober, endpoint)
+    tenants = TenantReconciler(
+        TenantApplier(store, secrets, slices, identity, archives.keeper), events, prober, endpoint
+    )
     leading = asyncio.Event()
     workers = [
         Worker(cells, queues[0], settings.workers, leading),
@@ -100,7 +110,7 @@ async def run(
     for task in (*tasks, waiting):
         task.cancel()
     results = await asyncio.gather(*tasks, return_exceptions=True)
-    for closing in (item.close() for item in (prober, identity, runtime, postgres, milvus, objects)):
+    for closing in (item.close() for item in (archives, prober, identity, runtime, postgres, milvus, objects)):
         with contextlib.suppress(Exception):
             await closing
     failed = [result for result in results if isinstance(result, Exception)]

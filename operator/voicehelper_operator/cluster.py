@@ -48,6 +48,7 @@ async def serve(settings: ClusterOperatorSettings) -> None:
         lease=KubernetesLease(api, namespace),
         runtime=KubernetesRuntime(api, settings.kubernetes),
         stop=stop,
+        web=web,
     )
     tasks = [asyncio.create_task(http.serve(), name="http"), asyncio.create_task(reconciling, name="operator")]
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

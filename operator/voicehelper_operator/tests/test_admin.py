@@ -26,7 +26,7 @@ async def _ready(world: World, policy: str, users: int | None = None) -> Tenant:
     return await world.store.get(Tenant, "acme")
 
 
-@pytest.mark.parametrize(("policy", "kept"), [("Retain", True), ("Archive", True), ("Delete", False)])
+@pytest.mark.parametrize(("policy", "kept"), [("Retain", True), ("Archive", False), ("Delete", False)])
 async def test_the_admins_login_is_kept_as_long_as_its_data(policy: str, kept: bool) -> None:
     world = World()
     tenant = await _ready(world, policy)
