@@ -12,7 +12,7 @@ from voicehelper_core import names
 from voicehelper_core.archive.manifest import PART_BYTES, Table
 from voicehelper_core.errors import Conflict, Unprocessable
 
-from voicehelper_operator.archives.tables import USERS, TenantTable
+from voicehelper_operator.archives.tables import USERS, TenantTable, quoted
 
 _SETTINGS = (
     "SET LOCAL DateStyle = 'ISO, MDY'; SET LOCAL IntervalStyle = 'postgres'; SET LOCAL TimeZone = 'UTC';"
@@ -54,7 +54,7 @@ async def read(
     """Whole lines, ``PART_BYTES`` at once. As the service's own role: row-level security holds here as well."""
     role, tenant = names.service_role(cell_id, table.service), names.checked(tenant_id)
     await connection.execute(f"SET LOCAL ROLE {role}; SET LOCAL app.tenant_id = '{tenant}'")
-    listed = ", ".join(f'"{column}"' for column in columns or table.columns)
+    listed = ", ".join(map(quoted, columns or table.columns))
     query = f"SELECT {listed} FROM {table.schema}.{table.name} WHERE tenant_id = '{tenant}'"
     query += f" ORDER BY {', '.join(table.order)}" if table.order else ""
     kept = bytearray()

@@ -101,5 +101,11 @@ def _table(service: str, key: tuple[str, str], columns: dict[str, str], primary:
         schema,
         name,
         tuple(column for column in columns if column not in left_out),
-        tuple(f'"{column}"' + (' COLLATE "C"' if columns[column] == "text" else "") for column in ordered),
+        tuple(quoted(column) + (' COLLATE "C"' if columns[column] == "text" else "") for column in ordered),
     )
+
+
+def quoted(name: str) -> str:
+    """A column's name in a statement."""
+    doubled = name.replace('"', '""')
+    return f'"{doubled}"'
