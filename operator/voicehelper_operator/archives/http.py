@@ -77,12 +77,15 @@ class ArchiveService:
 
     async def restore(self, path: Path, name: str) -> AsyncGenerator[dict[str, Any], None]:
         """Verify, wait for the Tenant that the control plane makes upon that, fill it; what happens, as it happens."""
-        manifest, digest = await asyncio.to_thread(_verified, path)
+        told: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        verifying = asyncio.create_task(asyncio.to_thread(_verified, path))
+        async for event in _until(verifying, told):
+            yield event
+        manifest, digest = verifying.result()
         name = name or manifest.tenant
         if name in self._importing:
             raise Conflict(f"tenant/{name} is being restored already")
         self._importing.add(name)
-        told: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         try:
             yield {"event": "verified", "tenant": name, "digest": digest, **_summary(manifest)}
             yield {"event": "progress", "stage": "placing"}
