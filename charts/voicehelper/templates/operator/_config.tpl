@@ -16,6 +16,8 @@
   "kafka_bootstrap" $stores.kafka.bootstrap
   "milvus_uri" $stores.milvus.uri
   "objects_root" $stores.objects.root
+  "archive_root" (printf "%s/archives" $stores.objects.root)
+  "archive_spool" "/var/lib/voicehelper"
   "identity_address" (printf "%s:9090" (include "voicehelper.host" (list . "identity")))
   "inference_address" (printf "%s:9090" (include "voicehelper.host" (list . "inference")))
   "analytics_address" (printf "%s:9090" (include "voicehelper.host" (list . "analytics")))
