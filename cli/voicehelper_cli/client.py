@@ -174,7 +174,7 @@ class RouterClient:
     async def download(self, path: str) -> AsyncIterator[bytes]:
         """The bytes of an answer as they come. Raises ApiError, StreamBroken where it ends too early."""
         async with self._opened("GET", path) as response:
-            async for chunk in response.aiter_raw():
+            async for chunk in response.aiter_bytes():
                 yield chunk
 
     async def upload(self, path: str, body: AsyncIterator[bytes], params: Mapping[str, str]) -> AsyncIterator[str]:

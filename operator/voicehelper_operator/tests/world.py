@@ -263,7 +263,7 @@ class MemoryRuntime:
 class MemoryIdentity:
     """``retired`` are the tenants whose users are kept, without a way to log in."""
 
-    store: MemoryStore
+    store: MemoryStore = field(default_factory=MemoryStore)
     step: Callable[[str], None] = lambda _: None
     tenants: dict[str, tuple[str, Admin]] = field(default_factory=dict)
     retired: dict[str, tuple[str, Admin]] = field(default_factory=dict)
