@@ -7,12 +7,14 @@ import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from fastapi import FastAPI
 from voicehelper_core.errors import Unavailable
 from voicehelper_core.log import get_logger
 from voicehelper_core.ports import EventRecorder, Lease, ResourceStore, SecretStore
 from voicehelper_crds import Cell, CellClass, Tenant, TenantPlan
 
 from voicehelper_operator.activity import NoActivity, RoutersActivity
+from voicehelper_operator.archives.assembly import Archives
 from voicehelper_operator.cells.apply import CellApplier
 from voicehelper_operator.cells.reconciler import CellReconciler
 from voicehelper_operator.engine.loop import Worker
@@ -106,17 +108,20 @@ async def run(
     lease: Lease,
     runtime: WorkloadRuntime,
     stop: asyncio.Event,
+    web: FastAPI,
     more: Callable[[CellCredentials], Sequence[Slice]] = lambda _: (),
     around: Neighbours | None = None,
 ) -> None:
     """Reconcile until ``stop`` is set; a step that runs then ends within seconds or is cut off, which is safe.
 
-    ``more`` makes slices that a substrate has besides those of the stores; ``around`` is what the settings say
-    unless given.
+    ``web`` gets the routes of archives; who assembles the process serves it. ``more`` makes slices that a substrate
+    has besides those of the stores; ``around`` is what the settings say unless given.
     """
     credentials = CellCredentials(secrets)
     around = around or neighbours(settings, credentials)
     slices, identity, prober = [*around.slices, *more(credentials)], around.identity, around.prober
+    archives = Archives(settings, store, secrets)
+    archives.serve(web)
     queues = WorkQueue(), WorkQueue()
     router = Router(*queues)
     activity = RoutersActivity(settings.routers_url) if settings.routers_url else NoActivity()
@@ -128,7 +133,8 @@ async def run(
     applier = CellApplier(settings, store, slices, credentials, runtime, activity)
     cells = CellReconciler(applier, events, router.repaired)
     endpoint = settings.public_url or settings.router_url
-    tenants = TenantReconciler(TenantApplier(store, secrets, slices, identity), events, prober, endpoint, wake)
+    tenant_applier = TenantApplier(store, secrets, slices, identity, archives.keeper)
+    tenants = TenantReconciler(tenant_applier, events, prober, endpoint, wake)
     leading, synced = asyncio.Event(), asyncio.Event()
     workers = [
         Worker(cells, queues[0], settings.workers, leading),
@@ -148,7 +154,7 @@ async def run(
     for task in (*tasks, waiting):
         task.cancel()
     results = await asyncio.gather(*tasks, return_exceptions=True)
-    for close in (*around.closing, runtime.close):
+    for close in (archives.close, *around.closing, runtime.close):
         with contextlib.suppress(Exception):
             await close()
     failed = [result for result in results if isinstance(result, Exception)]

@@ -76,6 +76,7 @@ async def serve(
                 lease=KubernetesLease(api, namespace),
                 runtime=runtime or KubernetesRuntime(api, settings.kubernetes),
                 stop=stop,
+                web=web,
                 more=vault.slices if vault else lambda _: (),
                 around=around,
             )

@@ -23,7 +23,6 @@ from voicehelper_core.kubernetes_api import KubernetesSecretStore, connect
 from voicehelper_crds import API_VERSION
 from voicehelper_operator.identity import Admin
 from voicehelper_operator.slices.interface import CellRef, TenantRef
-from voicehelper_operator.tenants.apply import admin_secret
 
 from voicehelper_bench.operator.stubs import ENDPOINT, GRACE_SECONDS, RELEASE, StubIdentity, StubProber, slices
 
@@ -127,7 +126,7 @@ async def provision(
     """Its part of the stores, its admin, its route."""
     part, cell = TenantRef(status["tenantId"], name), CellRef(status["cellId"])
     await asyncio.gather(*(item.ensure_tenant(cell, part) for item in WORLD.slices))
-    secret, email = admin_secret(part.tenant_id), spec["admin"]["email"]
+    secret, email = names.admin_secret(part.tenant_id), spec["admin"]["email"]
     kept = await WORLD.secrets.get(secret)
     if kept is None:
         kept = {"tenant": name, "email": email, "password": random.token_urlsafe(18)}
@@ -155,7 +154,7 @@ async def remove(status: kopf.Status, **_: Any) -> None:
     tenant_id, cell = status["tenantId"], CellRef(status["cellId"])
     await asyncio.gather(*(item.remove_tenant(cell, tenant_id, data=False) for item in WORLD.slices))
     await WORLD.identity.remove_tenant(tenant_id)
-    await WORLD.secrets.delete(admin_secret(tenant_id))
+    await WORLD.secrets.delete(names.admin_secret(tenant_id))
     await asyncio.sleep(GRACE_SECONDS)
     await asyncio.gather(*(item.remove_tenant(cell, tenant_id, data=True) for item in WORLD.slices))
 

@@ -13,9 +13,11 @@ from voicehelper_operator.tenants.observe import Observation
 from voicehelper_operator.tenants.placement import CreateCell, Decision, NotPlaced, Placed, decide
 
 FINALIZER = "voicehelper.io/tenant"
+ARCHIVED = "Archived"
+"""Condition of a tenant that goes: a verified archive is where the message says."""
 Step = Literal[
     "finalizer", "identify", "refuse", "create-cell", "place", "await-cell", "slices", "identity",
-    "leave", "end-cell", "remove-data", "release",
+    "leave", "archive", "end-cell", "remove-data", "release",
 ]  # fmt: skip
 
 
@@ -78,10 +80,18 @@ def _deletion(seen: Observation) -> Plan:
         return Plan(())
     if tenant.status.tenant_id is None:
         return Plan(("release",))
+    if archive_missing(tenant):
+        return Plan(("leave", "archive"), waiting="its archive is being made")
     if seen.own_cell is not None:
         return Plan(("leave", "end-cell"), waiting=_ending(seen.own_cell))
-    remove: tuple[Step, ...] = ("remove-data",) if tenant.spec.deletion.policy == "Delete" else ()
+    remove: tuple[Step, ...] = () if tenant.spec.deletion.policy == "Retain" else ("remove-data",)
     return Plan(("leave", *remove, "release"))
+
+
+def archive_missing(tenant: Tenant) -> bool:
+    """Whether nothing of the tenant may be removed yet; one that was never placed has nothing."""
+    policy, status = tenant.spec.deletion.policy, tenant.status
+    return policy == "Archive" and status.cell_id is not None and not holds(status.conditions, ARCHIVED)
 
 
 def _ending(cell: Cell) -> str:

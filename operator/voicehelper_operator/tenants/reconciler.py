@@ -20,10 +20,14 @@ from voicehelper_operator.tenants import status as reporting
 from voicehelper_operator.tenants.apply import Outcome, TenantApplier
 from voicehelper_operator.tenants.observe import Observation, observe
 from voicehelper_operator.tenants.placement import Placed
-from voicehelper_operator.tenants.plan import FINALIZER, Plan, plan
+from voicehelper_operator.tenants.plan import ARCHIVED, FINALIZER, Plan, plan
 
 ROUTE_SECONDS = 1.0
 """How long a new route may take until it counts as failed."""
+
+
+ARCHIVE_SECONDS = 1.0
+"""How often an archive that is being made is looked at."""
 
 
 class TenantReconciler:
@@ -66,6 +70,8 @@ class TenantReconciler:
         if holds(tenant.status.conditions, "Routable") or tenant.status.phase != "Deleting":
             seen = await self._report(seen, reporting.status(seen, planned, Outcome(), self._endpoint))
         problems = await self._leave(seen, planned)
+        if not problems and "archive" in planned.steps:
+            return await self._archive(seen, planned)
         if not problems and "remove-data" in planned.steps:
             if pause := self._pause(tenant):
                 return Result(after=pause)
@@ -78,10 +84,27 @@ class TenantReconciler:
             return Result(again=True)
         if "release" in planned.steps:
             text = f"id {tenant.status.tenant_id}, by deletion policy {tenant.spec.deletion.policy}"
+            if archive := reporting.archive(tenant):
+                text = f"{text}; {archive}"
             await self._events.record(tenant, "Removed", text)
             await self._applier.release(tenant)
             self._left.pop(tenant.metadata.uid, None)
         return Result()
+
+    async def _archive(self, seen: Observation, planned: Plan) -> Result:
+        """Nothing is removed before the status says where the verified archive is."""
+        if pause := self._pause(seen.tenant):
+            return Result(after=pause)
+        archived, problems = await self._applier.archive(seen.tenant)
+        if archived is None and not problems and any(i.type == ARCHIVED for i in seen.tenant.status.conditions):
+            return Result(after=ARCHIVE_SECONDS)  # what was wrong the last time stays said until it has ended
+        outcome = Outcome(slice_problems=problems, archived=archived)
+        seen = await self._report(seen, reporting.status(seen, planned, outcome, self._endpoint))
+        if archived is None:
+            return Result(again=bool(problems), after=None if problems else ARCHIVE_SECONDS)
+        await faults.point("operator.tenant.archive.recorded")
+        await self._events.record(seen.tenant, "Archived", str(archived))
+        return Result(0)
 
     async def _leave(self, seen: Observation, planned: Plan) -> dict[str, str]:
         """What is in the way, by store."""

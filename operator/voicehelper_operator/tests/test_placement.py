@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from voicehelper_crds.validation import validate
 
-from voicehelper_operator.tenants.placement import NotPlaced, Placed, Residents
+from voicehelper_operator.tenants.observe import residents
+from voicehelper_operator.tenants.placement import NotPlaced, Placed
 from voicehelper_operator.tenants.placement import decide as decide_among
 
 API = "voicehelper.io/v1alpha1"
@@ -38,12 +39,8 @@ PLAN = validate({"apiVersion": API, "kind": "TenantPlan", "metadata": {"name": "
 
 
 def decide(new, plan, cells, tenants):
-    """Among all tenants, as the operator's indexes tell of them."""
-    group = new.spec.placement.group
-    counts = Counter(item.status.cell for item in tenants if item.status.cell)
-    return decide_among(
-        new, plan, cells, Residents(counts, [item for item in tenants if group and item.spec.placement.group == group])
-    )
+    """Among all tenants."""
+    return decide_among(new, plan, cells, residents(new, tenants))
 
 
 REGIONS = st.sampled_from(["eu", "us"])
