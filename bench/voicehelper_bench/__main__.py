@@ -10,12 +10,10 @@ import argparse
 import contextlib
 import functools
 import importlib
-import json
 import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO
 
@@ -80,7 +78,7 @@ def main() -> None:
         def take(figure: Figure) -> None:
             figures.append(figure)
             if out is not None:
-                print(json.dumps(asdict(figure), ensure_ascii=False), file=out, flush=True)
+                print(figure.line(), file=out, flush=True)
 
         run(Report(bench, sink=take))
         if keep:

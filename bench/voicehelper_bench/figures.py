@@ -24,6 +24,15 @@ class Figure:
     peer: str | None = None
     ratio: float | None = None
     runs: int = 1
+    runtime: str | None = None
+    """What ran the workloads, where it was not the product: ``stub``."""
+
+    def line(self) -> str:
+        """As JSON."""
+        fields = asdict(self)
+        if self.runtime is None:
+            del fields["runtime"]
+        return json.dumps(fields, ensure_ascii=False)
 
 
 def quantile(values: Sequence[float], q: float) -> float:
@@ -44,6 +53,8 @@ class Report:
 
     def __init__(self, bench: str, stream: TextIO | None = None, sink: Callable[[Figure], None] | None = None) -> None:
         self.bench, self._stream, self._sink = bench, stream, sink
+        self.runtime: str | None = None
+        """Said in each line from now on."""
         self.figures: list[Figure] = []
 
     def add(
@@ -77,8 +88,10 @@ class Report:
     def _keep(self, figure: Figure) -> Figure:
         self.figures.append(figure)
         value = figure.value if isinstance(figure.value, str) else round(figure.value, 4)
-        rounded = replace(figure, value=value, ratio=None if figure.ratio is None else round(figure.ratio, 4))
-        print(json.dumps(asdict(rounded), ensure_ascii=False), file=self._stream, flush=True)
+        rounded = replace(
+            figure, value=value, ratio=None if figure.ratio is None else round(figure.ratio, 4), runtime=self.runtime
+        )
+        print(rounded.line(), file=self._stream, flush=True)
         if self._sink is not None:
             self._sink(rounded)
         return figure

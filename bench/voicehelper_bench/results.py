@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
 
 from voicehelper_bench.figures import Figure
@@ -31,5 +30,5 @@ def replace(bench: str, figures: Iterable[Figure], order: Iterable[str], path: P
     rank = {name: number for number, name in enumerate(order)}
     kept.sort(key=lambda figure: rank.get(figure.bench, len(rank)))
     temporary = path.with_suffix(".tmp")
-    temporary.write_text("".join(json.dumps(asdict(figure), ensure_ascii=False) + "\n" for figure in kept))
+    temporary.write_text("".join(figure.line() + "\n" for figure in kept))
     temporary.replace(path)

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any
 
 import httpx
-from voicehelper_core.names import PUBLIC_TENANT
+from voicehelper_core.names import PUBLIC_TENANT, admin_secret
 
 from voicehelper_cli.context import Home
 from voicehelper_cli.failures import Failure, NotRunning
@@ -22,6 +22,7 @@ _RETRIED = (429, 503)
 _BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
 _REFRESH_BEFORE_SECONDS = 60
 _MAX_RETRY_AFTER_SECONDS = 60.0
+_LONG_SECONDS = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ async def tenant_credentials(home: Home, tenant: str) -> Credentials:
     async with open_resources(home) as resources:
         resource = await find(resources.store, Tenant, tenant)
     tenant_id = resource.status.tenant_id
-    secret = await home.secret(f"tenant-{tenant_id}-admin") if tenant_id else None
+    secret = await home.secret(admin_secret(tenant_id)) if tenant_id else None
     if secret is None:
         raise Failure(
             f"tenant/{tenant} has no admin yet: wait with"
@@ -169,6 +170,35 @@ class RouterClient:
             if response.status_code not in _RETRIED or pause is None:
                 raise problem_of(response)
             await asyncio.sleep(max(pause, _retry_after(response)))
+
+    async def download(self, path: str) -> AsyncIterator[bytes]:
+        """The bytes of an answer as they come. Raises ApiError, StreamBroken where it ends too early."""
+        async with self._opened("GET", path) as response:
+            async for chunk in response.aiter_bytes():
+                yield chunk
+
+    async def upload(self, path: str, body: AsyncIterator[bytes], params: Mapping[str, str]) -> AsyncIterator[str]:
+        """Send a body piece by piece; the lines of the answer as they come. Raises ApiError, StreamBroken."""
+        async with self._opened("POST", path, content=body, params=params) as response:
+            async for line in response.aiter_lines():
+                yield line
+
+    @asynccontextmanager
+    async def _opened(self, method: str, path: str, **arguments: Any) -> AsyncIterator[httpx.Response]:
+        """An answer that may take long to begin and to end; it is not asked for twice."""
+        timeout = httpx.Timeout(_LONG_SECONDS, connect=5)
+        try:
+            async with self._http.stream(
+                method, path, headers=await self._headers(), timeout=timeout, **arguments
+            ) as response:
+                if response.is_error:
+                    await response.aread()
+                    raise problem_of(response)
+                yield response
+        except httpx.ConnectError:
+            raise NotRunning from None
+        except httpx.HTTPError as error:
+            raise StreamBroken(f"the transfer broke off: {str(error) or type(error).__name__}") from None
 
     async def _headers(self, *, fresh: bool = False) -> dict[str, str]:
         return {"X-Tenant-ID": self._credentials.tenant, "Authorization": f"Bearer {await self.token(fresh=fresh)}"}

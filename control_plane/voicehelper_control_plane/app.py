@@ -30,6 +30,7 @@ from voicehelper_control_plane.identity.service import UserService
 from voicehelper_control_plane.identity.sessions import Sessions
 from voicehelper_control_plane.settings import ControlPlaneSettings
 from voicehelper_control_plane.tenants import http as tenants_http
+from voicehelper_control_plane.tenants.archives import ArchiveService
 from voicehelper_control_plane.tenants.service import TenantService
 
 PREFIX = "/api/v1/identity"
@@ -48,6 +49,7 @@ def build(settings: ControlPlaneSettings, store: ResourceStore, pool: asyncpg.Po
     app.state.sessions = Sessions(pool, settings, app.state.signer, app.state.passwords, limiter, store)
     app.state.users = UserService(pool, app.state.passwords)
     app.state.tenants = TenantService(store, pool)
+    app.state.archives = ArchiveService(app.state.tenants, settings.operator_url, settings.provisioning_key)
     app.include_router(identity_http.auth, prefix=PREFIX)
     app.include_router(identity_http.auth, prefix="/api/v1/auth", include_in_schema=False)
     for router in (identity_http.users, tenants_http.router, cells_http.router, audit_http.router):

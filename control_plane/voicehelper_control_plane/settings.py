@@ -36,6 +36,8 @@ class ControlPlaneSettings(BaseAppSettings):
     """Life of a service token."""
     provisioning_key: str = ""
     """What the operator shows to the provisioning API; empty refuses everybody."""
+    operator_url: str = ""
+    """The operator's HTTP API, which makes and restores archives; empty refuses both."""
     platform_admin_email: str = "admin@voicehelper.example"
     """First user of the platform, with the role ``platform-admin``."""
     platform_admin_password: str = ""

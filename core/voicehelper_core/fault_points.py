@@ -13,12 +13,16 @@ from typing import Literal
 
 Moment = Literal["before", "effect", "recorded"]
 Process = Literal["cell", "migrate", "analytics", "control-plane", "xds"]
-Reached = Literal["message", "upload", "delete", "tenant", "cell", "tenant-end", "cell-end"]
+Reached = Literal[
+    "message", "upload", "delete", "tenant", "cell", "tenant-end", "cell-end", "archive", "restore"
+]  # fmt: skip
 MOMENTS: tuple[Moment, ...] = ("before", "effect", "recorded")
 _ONE: Mapping[Moment, str] = {"effect": "the effect is its own record: one transaction"}
 _FILE: Mapping[Moment, str] = {"effect": "the effect is its own record: a file that is replaced as a whole"}
 _STATUS: Mapping[Moment, str] = {"recorded": "recorded with the others' in the status: operator.cell.status.recorded"}
 _TENANT: Mapping[Moment, str] = {"recorded": "recorded with the others' in the status: operator.tenant.status.recorded"}
+
+_RESTORED: Mapping[Moment, str] = {"recorded": "recorded with the whole restore: the tenant is no longer suspended"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ STEPS = (
          {"before": "nothing lies between it and sink.begin.recorded"}),
     Step("identity.provision", "control-plane", "tenant", "tenant and first admin", _ONE),
     Step("identity.remove", "control-plane", "tenant-end", "the tenant's users", _ONE),
+    Step("identity.users", "control-plane", "restore", "the users of an archive", _ONE),
     Step("operator.tenant.identify", "control-plane", "tenant", "the tenant's id", _ONE),
     Step("operator.tenant.cell", "control-plane", "cell", "the resource of a cell of its own", _ONE),
     Step("operator.tenant.place", "control-plane", "tenant", "the choice of a cell", _ONE),
@@ -67,6 +72,11 @@ STEPS = (
     Step("operator.tenant.cell-end", "control-plane", "cell-end", "the deletion of its own cell is asked for", _ONE),
     Step("operator.tenant.data", "control-plane", "tenant-end", "rows, vectors and objects go",
          {"recorded": "the record is the end of the resource: operator.tenant.release.recorded"}),
+    Step("operator.tenant.archive", "control-plane", "archive", "a verified archive, then the tenant's condition"),
+    Step("operator.archive.write", "control-plane", "archive", "the archive's bytes, then its name"),
+    Step("operator.restore.rows", "control-plane", "restore", "rows of all tables", _ONE),
+    Step("operator.restore.vectors", "control-plane", "restore", "vectors in Milvus", _RESTORED),
+    Step("operator.restore.objects", "control-plane", "restore", "objects", _RESTORED),
     Step("operator.tenant.release", "control-plane", "tenant-end", "the resource goes", _ONE),
     Step("operator.cell.identify", "control-plane", "cell", "the cell's id", _ONE),
     Step("operator.credentials", "control-plane", "cell", "the cell's passwords", _FILE),

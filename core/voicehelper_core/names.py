@@ -133,6 +133,11 @@ def os_user(cell_id: str) -> str:
     return f"vh-{checked(cell_id)}"
 
 
+def admin_secret(tenant_id: str) -> str:
+    """Name of the secret with the login of a tenant's first admin."""
+    return f"tenant-{checked(tenant_id)}-admin"
+
+
 def cell_secret(cell_id: str) -> str:
     """Name of the secret that holds a cell's credentials."""
     return f"cell-{checked(cell_id)}"

@@ -11,8 +11,8 @@ Isolation = Literal["shared", "dedicated"]
 
 class Deletion(Model):
     policy: Literal["Retain", "Archive", "Delete"] = "Retain"
-    """What happens to the data when the tenant goes: kept under its id, archived (kept and marked), or
-    removed from every store."""
+    """What happens to the data when the tenant goes: kept under its id, put into a verified archive and
+    then removed, or removed from every store."""
     protect: bool = False
     """Refuse deletion while true."""
 

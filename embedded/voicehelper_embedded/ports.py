@@ -15,7 +15,7 @@ from voicehelper_embedded.home import Home
 PREFERRED = {"router": 8080, "api": 8081}
 """What people type; the other ports are nobody's business."""
 NAMES = (
-    "router", "api", "identity-grpc", "xds-http", "analytics-grpc", "analytics-http",
+    "router", "api", "identity-grpc", "operator-http", "xds-http", "analytics-grpc", "analytics-http",
     "inference-grpc", "inference-http", "postgres", "kafka", "kafka-controller", "connect", "milvus",
 )  # fmt: skip
 _RANGE = range(20000, 30000)  # below the ports that the kernel gives to outgoing connections

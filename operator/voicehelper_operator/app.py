@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
+from fastapi import FastAPI
 from voicehelper_core.errors import Unavailable
 from voicehelper_core.log import get_logger
 from voicehelper_core.ports import EventRecorder, Lease, ResourceStore, SecretStore
 from voicehelper_crds import Cell, CellClass, Tenant, TenantPlan
 
 from voicehelper_operator.activity import NoActivity, RoutersActivity
+from voicehelper_operator.archives.assembly import Archives
 from voicehelper_operator.cells.apply import CellApplier
 from voicehelper_operator.cells.reconciler import CellReconciler
 from voicehelper_operator.engine.loop import Worker
 from voicehelper_operator.engine.queue import WorkQueue
-from voicehelper_operator.identity import GrpcIdentity
+from voicehelper_operator.identity import GrpcIdentity, Identity
 from voicehelper_operator.leadership import lead
-from voicehelper_operator.probe import RoutedProber
+from voicehelper_operator.probe import Prober, RoutedProber
 from voicehelper_operator.routing import Router
 from voicehelper_operator.settings import OperatorSettings
 from voicehelper_operator.slices.credentials import CellCredentials
@@ -36,10 +39,18 @@ from voicehelper_operator.workloads.interface import WorkloadRuntime
 log = get_logger(__name__)
 
 
-async def _watch(store: ResourceStore, router: Router) -> None:
+async def _watch(store: ResourceStore, router: Router, synced: asyncio.Event) -> None:
     async for change in store.watch(Tenant, TenantPlan, Cell, CellClass):
-        if change.type != "synced":
+        if change.type == "synced":
+            synced.set()
+        else:
             router.route(change)
+
+
+async def _work(worker: Worker, synced: asyncio.Event) -> None:
+    """Only once all is known: what is looked at before is asked of the API server, and all of a kind each time."""
+    await synced.wait()
+    await worker.run()
 
 
 async def _resync(router: Router, sweep: Sweep, seconds: float) -> None:
@@ -63,6 +74,31 @@ async def _requests(activity: RoutersActivity | NoActivity, router: Router) -> N
         router.cell_awaited(cell_id)
 
 
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """What the reconcilers reach besides resources and workloads: stores, identity, the router."""
+
+    slices: Sequence[Slice]
+    identity: Identity
+    prober: Prober
+    closing: Sequence[Callable[[], Awaitable[object]]] = ()
+    """Close their connections."""
+
+
+def neighbours(settings: OperatorSettings, credentials: CellCredentials) -> Neighbours:
+    """Those of the settings."""
+    postgres, milvus = PostgresSlice(settings, credentials), MilvusSlice(settings)
+    objects = S3ObjectsSlice(settings, credentials) if settings.objects_endpoint else ObjectsSlice(settings)
+    identity = GrpcIdentity(settings.identity_address, settings.provisioning_key)
+    prober = RoutedProber(settings.router_url, identity)
+    return Neighbours(
+        (postgres, KafkaSlice(settings, credentials), milvus, objects),
+        identity,
+        prober,
+        tuple(item.close for item in (prober, identity, postgres, milvus, objects)),
+    )
+
+
 async def run(
     settings: OperatorSettings,
     store: ResourceStore,
@@ -72,24 +108,20 @@ async def run(
     lease: Lease,
     runtime: WorkloadRuntime,
     stop: asyncio.Event,
+    web: FastAPI,
     more: Callable[[CellCredentials], Sequence[Slice]] = lambda _: (),
+    around: Neighbours | None = None,
 ) -> None:
     """Reconcile until ``stop`` is set; a step that runs then ends within seconds or is cut off, which is safe.
 
-    ``more`` makes slices that a substrate has besides those of the stores.
+    ``web`` gets the routes of archives; who assembles the process serves it. ``more`` makes slices that a substrate
+    has besides those of the stores; ``around`` is what the settings say unless given.
     """
     credentials = CellCredentials(secrets)
-    postgres, milvus = PostgresSlice(settings, credentials), MilvusSlice(settings)
-    objects = S3ObjectsSlice(settings, credentials) if settings.objects_endpoint else ObjectsSlice(settings)
-    slices: list[Slice] = [
-        postgres,
-        KafkaSlice(settings, credentials),
-        milvus,
-        objects,
-        *more(credentials),
-    ]
-    identity = GrpcIdentity(settings.identity_address, settings.provisioning_key)
-    prober = RoutedProber(settings.router_url, identity)
+    around = around or neighbours(settings, credentials)
+    slices, identity, prober = [*around.slices, *more(credentials)], around.identity, around.prober
+    archives = Archives(settings, store, secrets)
+    archives.serve(web)
     queues = WorkQueue(), WorkQueue()
     router = Router(*queues)
     activity = RoutersActivity(settings.routers_url) if settings.routers_url else NoActivity()
@@ -101,19 +133,20 @@ async def run(
     applier = CellApplier(settings, store, slices, credentials, runtime, activity)
     cells = CellReconciler(applier, events, router.repaired)
     endpoint = settings.public_url or settings.router_url
-    tenants = TenantReconciler(TenantApplier(store, secrets, slices, identity), events, prober, endpoint, wake)
-    leading = asyncio.Event()
+    tenant_applier = TenantApplier(store, secrets, slices, identity, archives.keeper)
+    tenants = TenantReconciler(tenant_applier, events, prober, endpoint, wake)
+    leading, synced = asyncio.Event(), asyncio.Event()
     workers = [
         Worker(cells, queues[0], settings.workers, leading),
         Worker(tenants, queues[1], settings.workers, leading),
     ]
     jobs = [
         lead(lease, settings.holder, settings.lease_seconds, leading),
-        _watch(store, router),
+        _watch(store, router, synced),
         _resync(router, Sweep(store, slices), settings.resync_seconds),
         _workloads(runtime, router),
         _requests(activity, router),
-        *(worker.run() for worker in workers),
+        *(_work(worker, synced) for worker in workers),
     ]
     tasks = [asyncio.create_task(job) for job in jobs]
     waiting = asyncio.create_task(stop.wait())
@@ -121,9 +154,9 @@ async def run(
     for task in (*tasks, waiting):
         task.cancel()
     results = await asyncio.gather(*tasks, return_exceptions=True)
-    for closing in (item.close() for item in (prober, identity, runtime, postgres, milvus, objects)):
+    for close in (archives.close, *around.closing, runtime.close):
         with contextlib.suppress(Exception):
-            await closing
+            await close()
     failed = [result for result in results if isinstance(result, Exception)]
     if failed and not stop.is_set():
         raise failed[0]

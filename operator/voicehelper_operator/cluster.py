@@ -19,6 +19,7 @@ from voicehelper_core.ports import SecretStore
 from voicehelper_operator import app
 from voicehelper_operator.admission.service import Admission
 from voicehelper_operator.settings import ClusterOperatorSettings
+from voicehelper_operator.workloads.interface import WorkloadRuntime
 from voicehelper_operator.workloads.kubernetes.naming import MANAGER
 from voicehelper_operator.workloads.kubernetes.runtime import KubernetesRuntime
 
@@ -26,8 +27,16 @@ log = get_logger(__name__)
 _STOP_SECONDS = 10
 
 
-async def serve(settings: ClusterOperatorSettings) -> None:
-    """Run until SIGTERM or SIGINT; the lease is given back at the end."""
+async def serve(
+    settings: ClusterOperatorSettings,
+    *,
+    runtime: WorkloadRuntime | None = None,
+    around: app.Neighbours | None = None,
+) -> None:
+    """Run until SIGTERM or SIGINT; the lease is given back at the end.
+
+    ``runtime`` and ``around`` are those of the settings unless given.
+    """
     stop = asyncio.Event()
 
     def signals() -> None:
@@ -37,6 +46,7 @@ async def serve(settings: ClusterOperatorSettings) -> None:
     signals()
     api = await connect(settings.kubeconfig)
     namespace = settings.kubernetes.namespace
+    events = KubernetesEventRecorder(api, instance=settings.holder)
     store = KubernetesResourceStore(api, manager=MANAGER, cached=True)
     web = create_app("operator", version=settings.service_version)
     admission = Admission(api, store, settings.webhook, namespace) if settings.webhook.enabled else None
@@ -62,11 +72,13 @@ async def serve(settings: ClusterOperatorSettings) -> None:
                 settings,
                 store,
                 secrets=secrets,
-                events=KubernetesEventRecorder(api, instance=settings.holder),
+                events=events,
                 lease=KubernetesLease(api, namespace),
-                runtime=KubernetesRuntime(api, settings.kubernetes),
+                runtime=runtime or KubernetesRuntime(api, settings.kubernetes),
                 stop=stop,
+                web=web,
                 more=vault.slices if vault else lambda _: (),
+                around=around,
             )
         finally:
             if vault:
@@ -82,6 +94,7 @@ async def serve(settings: ClusterOperatorSettings) -> None:
     for task in answering:
         task.cancel()
     await asyncio.wait(tasks, timeout=_STOP_SECONDS)
+    await events.close()
     await api.close()
     for task in tasks:
         if task.done() and not task.cancelled() and (error := task.exception()):

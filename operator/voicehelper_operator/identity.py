@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,7 +11,8 @@ from voicehelper_core.errors import from_grpc
 from voicehelper_core.gen.identity.v1 import provisioning_pb2, provisioning_pb2_grpc
 from voicehelper_core.grpc_service import channel
 
-_SECONDS = 15
+_SECONDS, _USERS_SECONDS = 15, 300
+_USER = ("id", "email", "display_name", "password_hash", "status", "created_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,18 @@ class Identity(Protocol):
 
     async def service_token(self, name: str, tenant_id: str, scope: str) -> str:
         """A short-lived token with one scope."""
+        ...
+
+
+class IdentityUsers(Protocol):
+    """What archives need of identity. Raises errors.AppError."""
+
+    def export_users(self, tenant_id: str) -> AsyncIterator[dict[str, Any]]:
+        """All users of a tenant, with their password hashes."""
+        ...
+
+    async def import_users(self, name: str, tenant_id: str, users: Sequence[dict[str, Any]]) -> dict[str, str]:
+        """Replace the users of a tenant that is being restored; new ids of those whose id was taken."""
         ...
 
 
@@ -86,3 +100,27 @@ class GrpcIdentity:
         request = provisioning_pb2.IssueServiceTokenRequest(tenant=name, tenant_id=tenant_id, scope=scope)
         answer = await self._call(self._stub.IssueServiceToken, request)
         return str(answer.access_token)
+
+    async def export_users(self, tenant_id: str) -> AsyncIterator[dict[str, Any]]:
+        request = provisioning_pb2.ExportUsersRequest(tenant_id=tenant_id)
+        try:
+            async for user in self._stub.ExportUsers(request, metadata=self._metadata, timeout=_USERS_SECONDS):
+                yield {name: getattr(user, name) for name in _USER} | {"roles": list(user.roles)}
+        except grpc.RpcError as error:
+            raise from_grpc(error) from None
+
+    async def import_users(self, name: str, tenant_id: str, users: Sequence[dict[str, Any]]) -> dict[str, str]:
+        async def requests() -> AsyncIterator[Any]:
+            yield provisioning_pb2.ImportUsersRequest(tenant_id=tenant_id, tenant=name)
+            for user in users:
+                archived = provisioning_pb2.ArchivedUser(**user)
+                yield provisioning_pb2.ImportUsersRequest(tenant_id=tenant_id, tenant=name, user=archived)
+
+        renamed = {}
+        try:
+            call = self._stub.ImportUsers(requests(), metadata=self._metadata, timeout=_USERS_SECONDS)
+            async for user in call:
+                renamed[user.id] = user.new_id
+        except grpc.RpcError as error:
+            raise from_grpc(error) from None
+        return renamed

@@ -10,6 +10,9 @@ from voicehelper_crds import Cell, Tenant
 from voicehelper_operator.engine.queue import WorkQueue
 from voicehelper_operator.workloads.interface import workload_name
 
+RECOUNT_SECONDS = 0.5
+"""How old the number of tenants in a cell's status may be."""
+
 
 class Router:
     """Which keys a change concerns: the object itself, and those whose plan depends on it."""
@@ -17,6 +20,8 @@ class Router:
     def __init__(self, cells: WorkQueue, tenants: WorkQueue) -> None:
         self._cells, self._tenants = cells, tenants
         self._homes: dict[str, str | None] = {}
+        self._living: dict[str | None, dict[str, None]] = {}  # the same by home; an ordered set each
+        self._ending: set[str] = set()
         self._known_cells: set[str] = set()
         self._cell_of: dict[str, str] = {}  # workload -> cell
         self._asked: dict[tuple[str, str], tuple[object, ...]] = {}
@@ -39,32 +44,56 @@ class Router:
         home = tenant.status.cell if tenant and change.type == "applied" else None
         before = self._homes.get(change.name)
         if change.type == "deleted":
-            self._homes.pop(change.name, None)
+            self._moved(change.name, None)
             self._asked.pop((change.kind, change.name), None)
         else:
-            self._homes[change.name] = home
+            self._moved(change.name, (home,))
             if self._asks_anew(change):
                 self._tenants.add(change.name)
                 if change.name in self._known_cells:  # a cell of its own sleeps while its tenant is suspended
                     self._cells.add(change.name)
         for cell in {before, home} - {None} if before != home else ():
-            self._cells.add(str(cell))
+            self._recount(str(cell))
+
+    def _moved(self, tenant: str, home: tuple[str | None] | None) -> None:
+        """Note where it lives now: in a cell, in none yet, or nowhere since it is gone."""
+        if tenant in self._homes:
+            before = self._homes.pop(tenant)
+            self._living[before].pop(tenant)
+            if not self._living[before]:
+                del self._living[before]
+        if home is not None:
+            self._homes[tenant] = home[0]
+            self._living.setdefault(home[0], {})[tenant] = None
+
+    def _recount(self, cell: str) -> None:
+        """A hundred tenants that come at once are counted a few times, not a hundred; nobody waits for the number.
+
+        The end of a cell does: it begins when the last one is out.
+        """
+        if cell in self._ending:
+            self._cells.add(cell)
+        else:
+            self._cells.add_after(cell, RECOUNT_SECONDS)
 
     def _cell(self, change: Change) -> None:
         cell = change.resource if isinstance(change.resource, Cell) and change.type != "deleted" else None
+        self._ending.discard(change.name)
         if cell is None:
             self._known_cells.discard(change.name)
             self._cell_of = {work: name for work, name in self._cell_of.items() if name != change.name}
             self._asked.pop((change.kind, change.name), None)
         else:
             self._known_cells.add(change.name)
+            if cell.metadata.deletion_timestamp:
+                self._ending.add(change.name)
             if cell.status.cell_id:
                 self._cell_of[workload_name(cell.status.cell_id)] = change.name
             if self._asks_anew(change):
                 self._cells.add(change.name)
-        concerned = {None, change.name} if self._offers_else(change.name, cell) else {None}
-        for name, home in self._homes.items():
-            if home in concerned:
+        concerned = (None, change.name) if self._offers_else(change.name, cell) else (None,)
+        for home in concerned:
+            for name in self._living.get(home, ()):
                 self._tenants.add(name)
 
     def _offers_else(self, name: str, cell: Cell | None) -> bool:
@@ -87,9 +116,8 @@ class Router:
 
     def repaired(self, cell: str) -> None:
         """A slice of the cell was made again: what its tenants have there may be gone too."""
-        for name, home in self._homes.items():
-            if home == cell:
-                self._tenants.add(name)
+        for name in self._living.get(cell, ()):
+            self._tenants.add(name)
 
     def workload_changed(self, workload: str) -> None:
         """Its cell has to be looked at; a workload of no cell that is known is nobody's."""

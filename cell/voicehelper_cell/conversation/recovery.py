@@ -15,7 +15,8 @@ SWEEP_SECONDS = 10.0
 
 
 class Recovery:
-    """``alone``: no other process of this service can be alive, so what others left is looked at once, at the start.
+    """``alone``: no other process of this service can be alive, so what others left is looked at once: at the start,
+    and when a tenant comes that may have been restored from an archive.
 
     Otherwise every replica looks from time to time for answers whose lease has ended; the rows are locked while they
     are marked, so one of them does it.
@@ -29,18 +30,21 @@ class Recovery:
         """Until cancelled; tries until it worked."""
         while self._placements.reason is not None:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
+        looked: set[str] = set()
         while True:
+            serving = {who.tenant_id for who in self._placements.all()}
+            tenants = [who for who in self._placements.all(suspended=True) if who.tenant_id not in looked]
             try:
-                count = await self._runs.recover(self._placements.all(suspended=True), alone=self._alone)
+                count = await self._runs.recover(tenants, alone=self._alone)
             except Exception as error:
                 log.warning("unfinished answers cannot be looked at yet", error=str(error)[:300])
                 await asyncio.sleep(0.5)
                 continue
             if count:
                 log.warning("marked unfinished answers of a dead process as failed", count=count)
+            if self._alone:  # a tenant that is suspended may be about to be filled from an archive
+                looked = (looked & serving) | ({who.tenant_id for who in tenants} & serving)
             self.reason = None
-            if self._alone:
-                await asyncio.Event().wait()
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def keep(self) -> None:

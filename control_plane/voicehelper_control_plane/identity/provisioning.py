@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import hmac
 import re
+from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
 import grpc
 from pydantic import TypeAdapter, ValidationError
 from voicehelper_core import faults, names
+from voicehelper_core.archive.manifest import RESTORING
 from voicehelper_core.errors import InvalidArgument, NotFound, PermissionDenied
 from voicehelper_core.gen.identity.v1 import provisioning_pb2, provisioning_pb2_grpc
 from voicehelper_core.ports import ResourceStore
 from voicehelper_crds import Tenant
 
 from voicehelper_control_plane.audit import repository as audit
-from voicehelper_control_plane.identity import repository
+from voicehelper_control_plane.identity import archive, repository
 from voicehelper_control_plane.identity.models import Email, Password
 from voicehelper_control_plane.identity.passwords import Passwords
 from voicehelper_control_plane.identity.sessions import Sessions
@@ -113,11 +115,56 @@ class ProvisioningServicer(provisioning_pb2_grpc.ProvisioningServiceServicer):
         return provisioning_pb2.RemoveTenantResponse()
 
     async def _may_delete(self, name: str, tenant_id: str) -> bool:
+        """By the policy; with ``Archive`` once the operator has said that there is a verified archive."""
+        try:
+            tenant = await self._store.get(Tenant, name.removesuffix(f".{tenant_id}"))  # a retired one's is longer
+        except NotFound:
+            return False
+        if tenant.status.tenant_id != tenant_id:
+            return False
+        policy = tenant.spec.deletion.policy
+        archived = any(item.type == "Archived" and item.status == "True" for item in tenant.status.conditions)
+        leaving = tenant.metadata.deletion_timestamp is not None
+        return policy == "Delete" or (policy == "Archive" and archived and leaving)
+
+    async def ExportUsers(self, request: Any, call: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
+        """All that is needed to log in as before, password hashes included."""
+        self._check(call)
+        tenant_id = _tenant_id(request.tenant_id)
+        await audit.record(self._pool, None, "users.export", f"tenant/{tenant_id}", tenant_id=tenant_id)
+        async with self._pool.acquire() as connection:
+            async for user in archive.exported(connection, tenant_id):
+                yield user
+
+    async def ImportUsers(self, requests: AsyncIterator[Any], call: grpc.aio.ServicerContext) -> AsyncIterator[Any]:
+        """In one transaction. Refused for a tenant that is not being restored: its own users would go."""
+        self._check(call)
+        tenant_id, name, users = "", "", []
+        async for request in requests:
+            tenant_id, name = _tenant_id(request.tenant_id), request.tenant
+            if request.HasField("user"):
+                users.append(request.user)
+        if not tenant_id or not await self._is_restored(name, tenant_id):
+            raise PermissionDenied(f"tenant/{name[:100]} is not being restored from an archive")
+        async with self._pool.acquire() as connection, connection.transaction():
+            if await repository.tenant(connection, tenant_id, lock=True) is None:
+                raise NotFound(f"no tenant with the id {tenant_id}")
+            renamed = await archive.replace(connection, tenant_id, users)
+            await audit.record(
+                connection, None, "users.import", f"tenant/{name}", tenant_id=tenant_id, users=len(users)
+            )
+            await faults.point("identity.users.before")
+        await faults.point("identity.users.recorded")
+        for old, new in renamed.items():
+            yield provisioning_pb2.RenamedUser(id=old, new_id=new)
+
+    async def _is_restored(self, name: str, tenant_id: str) -> bool:
         try:
             tenant = await self._store.get(Tenant, name)
         except NotFound:
             return False
-        return tenant.status.tenant_id == tenant_id and tenant.spec.deletion.policy == "Delete"
+        restoring = RESTORING in tenant.metadata.annotations and tenant.spec.suspended
+        return restoring and tenant.status.tenant_id == tenant_id
 
     async def IssueServiceToken(self, request: Any, call: grpc.aio.ServicerContext) -> Any:
         """A token for one purpose."""

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from voicehelper_core.errors import AppError
 
+from voicehelper_control_plane.tenants.archives import Event, Wishes
 from voicehelper_control_plane.tenants.models import Creation, Quota
 from voicehelper_control_plane.tenants.service import shown
 from voicehelper_control_plane.web import Caller, Cursor, Limit
 
 router = APIRouter(tags=["tenants"])
+Wish = Annotated[str, Query(max_length=253)]
 
 
 @router.post("/tenants", status_code=202)
@@ -30,6 +37,45 @@ async def listing(who: Caller, request: Request, limit: Limit = 50, cursor: Curs
 async def get(who: Caller, name: str, request: Request) -> dict[str, Any]:
     """Spec and status of one tenant."""
     return shown(await request.app.state.tenants.get(who, name))
+
+
+@router.get("/tenants/{name}/export", response_class=StreamingResponse)
+async def export(who: Caller, name: str, request: Request) -> StreamingResponse:
+    """The archive of a tenant that lives: a backup. One that ends without its manifest is none."""
+    content = request.app.state.archives.export(who, name)
+    first = await anext(content)  # what is refused is refused before the answer begins
+    return StreamingResponse(_continued(first, content), media_type="application/gzip")
+
+
+async def _continued(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
+    async with aclosing(rest):
+        yield first
+        async for chunk in rest:
+            yield chunk
+
+
+@router.post("/tenants/import", response_class=StreamingResponse)
+async def restore(
+    who: Caller, request: Request, name: Wish = "", cell: Wish = "", plan: Wish = ""
+) -> StreamingResponse:
+    """Make a tenant of the archive in the body. Lines of JSON; the last ``event`` is ``restored`` or ``failed``."""
+    who.require_platform_admin()
+    wishes = Wishes(name, cell, plan)
+    events = request.app.state.archives.restore(who, request.stream(), wishes)
+    first = await anext(events)
+    return StreamingResponse(_lines(first, events), media_type="application/x-ndjson")
+
+
+async def _lines(first: Event, rest: AsyncGenerator[Event, None]) -> AsyncIterator[bytes]:
+    """An error in the middle is the last line: the answer has begun."""
+    async with aclosing(rest):
+        try:
+            yield json.dumps(first).encode() + b"\n"
+            async for event in rest:
+                yield json.dumps(event).encode() + b"\n"
+        except AppError as error:
+            failure = {"event": "failed", "status": error.status, "code": error.code, "detail": error.detail}
+            yield json.dumps(failure).encode() + b"\n"
 
 
 @router.patch("/tenants/{name}/quota")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,13 +93,23 @@ class Api:
     ) -> tuple[list[Object], str]:
         """All objects that the selectors choose, and the version that a watch can go on from."""
         found: list[Object] = []
+        version = ""
+        async for items, at in self.pages(kind, namespace, labels=labels, fields=fields):
+            found += items
+            version = at
+        return found, version
+
+    async def pages(
+        self, kind: Kind, namespace: str | None = None, *, labels: str = "", fields: str = ""
+    ) -> AsyncGenerator[tuple[builtins.list[Object], str]]:
+        """The same, some hundred objects at a time: never are all of them in memory."""
         query = {"labelSelector": labels, "fieldSelector": fields, "limit": str(_PAGE), "continue": ""}
         while True:
             answer = await self._json("list", "GET", kind, kind.path(namespace), query=query)
-            found += answer["items"]
+            yield answer["items"], answer["metadata"]["resourceVersion"]
             query["continue"] = answer["metadata"].get("continue", "")
             if not query["continue"]:
-                return found, answer["metadata"]["resourceVersion"]
+                return
 
     async def create(self, manifest: Mapping[str, Any], *, manager: str) -> Object:
         """Raises Conflict where it exists."""
@@ -143,6 +154,12 @@ class Api:
             body["preconditions"] = {"uid": uid}
         with contextlib.suppress(errors.NotFound):
             await self._json("delete", "DELETE", kind, kind.path(namespace, name), body=body)
+
+    async def text(self, kind: Kind, path: str) -> str:
+        """What is not JSON, such as the API server's metrics."""
+        response = await self._send("get", "GET", kind, path)
+        content: bytes = await response.read()
+        return content.decode(errors="replace")
 
     async def watch(
         self, kind: Kind, version: str, *, namespace: str | None = None, labels: str = "", fields: str = ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,6 +21,8 @@ from voicehelper_core.log import get_logger
 
 log = get_logger(__name__)
 _FIRST_RETRY, _LAST_RETRY = 0.2, 5.0
+_AHEAD = 500
+"""News that wait for their reader; the API server keeps the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +55,18 @@ class _Follower:
         """A list, and what comes after it; raises what the API does."""
         selection = self._selection
         if self._version is None:
-            items, version = await self._api.list(selection.kind, labels=selection.labels, fields=selection.fields)
-            for delta in self._difference(items):
-                yield delta
+            there: set[tuple[str, str]] = set()
+            version = ""
+            pages = self._api.pages(selection.kind, labels=selection.labels, fields=selection.fields)
+            async with aclosing(pages):
+                async for items, at in pages:
+                    version = at
+                    for item in items:
+                        there.add(_key(item))
+                        for delta in self._news(item):
+                            yield delta
+            for key in self._known.keys() - there:
+                yield self._ended(key)
             self._version = version
             yield Delta("synced", selection.kind, {})
         stream = self._api.watch(selection.kind, self._version, labels=selection.labels, fields=selection.fields)
@@ -72,19 +84,19 @@ class _Follower:
             self._version = None
             raise
 
-    def _difference(self, items: list[Object]) -> list[Delta]:
-        kind, there = self._selection.kind, {_key(item): item for item in items}
-        found: list[Delta] = []
-        for key, (uid, _) in list(self._known.items()):
-            if key not in there or there[key]["metadata"]["uid"] != uid:
-                del self._known[key]
-                found.append(Delta("deleted", kind, {"metadata": {"namespace": key[0], "name": key[1], "uid": uid}}))
-        for key, item in there.items():
-            now = (item["metadata"]["uid"], item["metadata"]["resourceVersion"])
-            if self._known.get(key) != now:
-                self._known[key] = now
-                found.append(Delta("applied", kind, item))
-        return found
+    def _news(self, item: Object) -> list[Delta]:
+        """What an object of a list tells."""
+        key, now = _key(item), (item["metadata"]["uid"], item["metadata"]["resourceVersion"])
+        before = self._known.get(key)
+        if before == now:
+            return []
+        ended = [self._ended(key)] if before is not None and before[0] != now[0] else []
+        self._known[key] = now
+        return [*ended, Delta("applied", self._selection.kind, item)]
+
+    def _ended(self, key: tuple[str, str]) -> Delta:
+        uid, _ = self._known.pop(key)
+        return Delta("deleted", self._selection.kind, {"metadata": {"namespace": key[0], "name": key[1], "uid": uid}})
 
 
 async def follow(api: Api, selection: Selection) -> AsyncIterator[Delta]:
@@ -108,20 +120,20 @@ async def follow(api: Api, selection: Selection) -> AsyncIterator[Delta]:
 
 async def follow_all(api: Api, *selections: Selection) -> AsyncIterator[Delta]:
     """Several at once; ``synced`` of each."""
-    queue: asyncio.Queue[Delta | BaseException] = asyncio.Queue()
+    queue: asyncio.Queue[Delta | Exception] = asyncio.Queue(_AHEAD)
 
     async def feed(selection: Selection) -> None:
         try:
             async for delta in follow(api, selection):
-                queue.put_nowait(delta)
-        except BaseException as error:  # the consumer has to hear of it
-            queue.put_nowait(error)
+                await queue.put(delta)
+        except Exception as error:  # the consumer has to hear of it
+            await queue.put(error)
 
     tasks = [asyncio.create_task(feed(selection), name=f"follow-{selection.kind.plural}") for selection in selections]
     try:
         while True:
             found = await queue.get()
-            if isinstance(found, BaseException):
+            if isinstance(found, Exception):
                 raise found
             yield found
     finally:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 import time
 from collections.abc import Awaitable
@@ -12,30 +14,40 @@ from voicehelper_crds import API_VERSION, Resource
 from voicehelper_core import errors
 from voicehelper_core.kubernetes_api.client import Api, Object
 from voicehelper_core.kubernetes_api.kinds import EVENT, LEASE
+from voicehelper_core.log import get_logger
 from voicehelper_core.ports import Event
 
+log = get_logger(__name__)
 _CLUSTER_EVENTS = "default"
 """Events about cluster-scoped objects live in this namespace; ``kubectl describe`` looks there."""
 _MAX_NOTE = 1024
+_LANES, _WAITING = 4, 250
+"""So many are sent at once, and so many wait for each."""
+_CLOSE_SECONDS = 3.0
 _MICRO = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
 class KubernetesEventRecorder:
-    """``ports.EventRecorder`` by the API ``events.k8s.io/v1``; the API server forgets them after an hour, as a rule."""
+    """``ports.EventRecorder`` by the API ``events.k8s.io/v1``; the API server forgets them after an hour, as a rule.
+
+    As client-go does it, events are sent beside the work that they tell of, which does not wait for them; those of one
+    resource in order. Where the API server falls behind, new ones are lost.
+    """
 
     def __init__(self, api: Api, *, controller: str = "voicehelper.io/operator", instance: str = "operator") -> None:
         self._api, self._controller, self._instance = api, controller, instance
+        self._lanes: list[asyncio.Queue[Object]] = []
+        self._senders: list[asyncio.Task[None]] = []
 
     async def record(self, resource: Resource, reason: str, message: str, *, warning: bool = False) -> None:
         """Never fails: an event that could not be told must not undo what it tells of."""
         meta, kind, note = resource.metadata, "Warning" if warning else "Normal", message.replace("\0", "")[:_MAX_NOTE]
         key = hashlib.sha256(f"{meta.uid}/{kind}/{reason}/{note}".encode()).hexdigest()[:16]
-        name, now = f"{meta.name}.{key}", datetime.now(UTC).strftime(_MICRO)
         event: Object = {
             "apiVersion": EVENT.api_version,
             "kind": "Event",
-            "metadata": {"name": name, "namespace": _CLUSTER_EVENTS},
-            "eventTime": now,
+            "metadata": {"name": f"{meta.name}.{key}", "namespace": _CLUSTER_EVENTS},
+            "eventTime": datetime.now(UTC).strftime(_MICRO),
             "type": kind,
             "reason": reason,
             "action": reason,
@@ -46,12 +58,36 @@ class KubernetesEventRecorder:
                 "apiVersion": API_VERSION, "kind": resource.kind_name, "name": meta.name, "uid": meta.uid,
             },
         }  # fmt: skip
-        try:
-            await self._api.create(event, manager="voicehelper")
-        except errors.Conflict:
-            await self._count(name, now)
-        except errors.AppError:
-            return
+        if not self._lanes:
+            self._lanes = [asyncio.Queue(_WAITING) for _ in range(_LANES)]
+            self._senders = [asyncio.create_task(self._send(lane), name="events") for lane in self._lanes]
+        with contextlib.suppress(asyncio.QueueFull):
+            self._lanes[hash(meta.uid) % _LANES].put_nowait(event)
+
+    async def sent(self) -> None:
+        """Wait until all that was recorded is told, or could not be."""
+        await asyncio.gather(*(lane.join() for lane in self._lanes))
+
+    async def close(self) -> None:
+        """Send what waits, for a moment, and end."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.sent(), _CLOSE_SECONDS)
+        for sender in self._senders:
+            sender.cancel()
+        await asyncio.gather(*self._senders, return_exceptions=True)
+        self._lanes, self._senders = [], []
+
+    async def _send(self, lane: asyncio.Queue[Object]) -> None:
+        while True:
+            event = await lane.get()
+            try:
+                await self._api.create(event, manager="voicehelper")
+            except errors.Conflict:
+                await self._count(event["metadata"]["name"], event["eventTime"])
+            except Exception as error:  # nothing that is wrong with one may keep the others
+                log.warning("an event was not told", reason=event["reason"], error=str(error)[:300])
+            finally:
+                lane.task_done()
 
     async def _count(self, name: str, now: str) -> None:
         try:
@@ -64,6 +100,7 @@ class KubernetesEventRecorder:
 
     async def events(self, kind: str, name: str) -> list[Event]:
         """Oldest first."""
+        await self.sent()
         items, _ = await self._api.list(EVENT, _CLUSTER_EVENTS, fields=f"regarding.kind={kind},regarding.name={name}")
         found = [
             Event(

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import builtins
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from voicehelper_crds import API_VERSION, KINDS, Cell, Resource, Tenant
 
 from voicehelper_core import errors
+from voicehelper_core.indexes import Index, counted
+from voicehelper_core.kubernetes_api.cache import Cache, to_resource
 from voicehelper_core.kubernetes_api.client import Api, Object
-from voicehelper_core.kubernetes_api.follow import Delta, Selection, follow_all
+from voicehelper_core.kubernetes_api.follow import Selection, follow_all
 from voicehelper_core.kubernetes_api.kinds import kind_of, ours
 from voicehelper_core.ports import Change
 from voicehelper_core.resource_rules import (
@@ -30,8 +31,6 @@ from voicehelper_core.resource_rules import (
 R = TypeVar("R", bound=Resource)
 T = TypeVar("T")
 _TRIES = 8
-_REMEMBERED = 1000
-"""Uids of deleted resources: the answer to a write may come later than the news of the end."""
 
 
 class KubernetesResourceStore:
@@ -43,7 +42,7 @@ class KubernetesResourceStore:
 
     def __init__(self, api: Api, *, manager: str = "voicehelper", cached: bool = False) -> None:
         self._api, self._manager, self._cached = api, manager, cached
-        self._cache: dict[type[Resource], _Cache] = {}
+        self._cache: dict[type[Resource], Cache[Any]] = {}
 
     @property
     def synced(self) -> bool:
@@ -52,15 +51,27 @@ class KubernetesResourceStore:
 
     async def get(self, kind: type[R], name: str) -> R:
         if cache := self._read(kind):
-            return cache.get(kind, name)
+            return cast("R", cache.get(name))
         return await self._live(kind, name)
 
     async def list(self, kind: type[R], labels: Mapping[str, str] | None = None) -> builtins.list[R]:
         if cache := self._read(kind):
-            return cache.list(kind, labels or {})
+            return cast("builtins.list[R]", cache.list(labels or {}))
         selector = ",".join(f"{key}={value}" for key, value in (labels or {}).items())
         items, _ = await self._api.list(ours(kind), labels=selector)
         return sorted((to_resource(kind, item) for item in items), key=lambda item: item.metadata.name)
+
+    async def counts(self, index: Index[R]) -> Mapping[str, int]:
+        """``indexes.Indexed``."""
+        if cache := self._read(index.kind):
+            return cache.counts(index)
+        return counted(index, await self.list(index.kind))
+
+    async def having(self, index: Index[R], value: str) -> builtins.list[R]:
+        """``indexes.Indexed``."""
+        if cache := self._read(index.kind):
+            return cache.having(index, value)
+        return [item for item in await self.list(index.kind) if index.of(item) == value]
 
     async def apply(self, manifest: Mapping[str, Any]) -> Resource:
         wanted, given = validated(manifest)
@@ -128,8 +139,12 @@ class KubernetesResourceStore:
         return self._told(kind, answer)
 
     async def set_finalizers(self, kind: type[R], name: str, finalizers: builtins.list[str]) -> None:
+        read: Callable[[type[R], str], Coroutine[Any, Any, R]] = self.get
+
         async def attempt() -> Object | None:
-            current = await self._live(kind, name)
+            nonlocal read
+            current = await read(kind, name)
+            read = self._live  # what is known may be behind: the version says so, and then it is read again
             refuse_finalizers(current, finalizers)
             if current.metadata.finalizers == finalizers:
                 return None
@@ -149,7 +164,7 @@ class KubernetesResourceStore:
         wanted = {ours(kind): kind for kind in kinds or tuple(KINDS.values())}
         waiting, synced = set(wanted.values()), False
         for kind in wanted.values():
-            self._cache[kind] = _Cache()
+            self._cache[kind] = Cache(kind)
         try:
             async for delta in follow_all(self._api, *(Selection(kind) for kind in wanted)):
                 kind = wanted[delta.kind]
@@ -160,7 +175,7 @@ class KubernetesResourceStore:
                         synced = True
                         yield Change("synced", "", "", None)
                 else:
-                    yield self._cache[kind].take(kind, delta)
+                    yield self._cache[kind].take(delta)
         finally:
             for kind in wanted.values():
                 self._cache.pop(kind, None)
@@ -170,7 +185,7 @@ class KubernetesResourceStore:
             raise errors.NotFound(f"{kind.kind_name} '{name}' does not exist")
         return to_resource(kind, await self._api.get(ours(kind), name))
 
-    def _read(self, kind: type[Resource]) -> _Cache | None:
+    def _read(self, kind: type[Resource]) -> Cache[Any] | None:
         cache = self._cache.get(kind) if self._cached else None
         return cache if cache is not None and cache.synced else None
 
@@ -188,62 +203,6 @@ class KubernetesResourceStore:
             for cell in await self.list(Cell):
                 if any(owner.uid == item.metadata.uid for owner in cell.metadata.owner_references):
                     await self._refuse_protected(cell)
-
-
-class _Cache:
-    """What is known of a kind."""
-
-    def __init__(self) -> None:
-        self.synced = False
-        self._items: dict[str, Resource] = {}
-        self._ended: deque[str] = deque(maxlen=_REMEMBERED)
-
-    def get(self, kind: type[R], name: str) -> R:
-        item = self._items.get(name)
-        if not isinstance(item, kind):
-            raise errors.NotFound(f"{kind.kind_name} '{name}' does not exist")
-        return item.model_copy()
-
-    def list(self, kind: type[R], labels: Mapping[str, str]) -> list[R]:
-        found = [item for item in self._items.values() if isinstance(item, kind)]
-        chosen = (item for item in found if labels.items() <= item.metadata.labels.items())
-        return [item.model_copy() for item in sorted(chosen, key=lambda item: item.metadata.name)]
-
-    def put(self, item: Resource) -> None:
-        """The newer one stays. Versions of one object can be compared as numbers (KEP-5504)."""
-        name, before = item.metadata.name, self._items.get(item.metadata.name)
-        if item.metadata.uid in self._ended:
-            return
-        if before is None or before.metadata.uid != item.metadata.uid or _version(before) < _version(item):
-            self._items[name] = item
-        if item.metadata.deletion_timestamp and not item.metadata.finalizers:
-            self.forget(name, item.metadata.uid)  # the answer to the write that took its last finalizer
-
-    def forget(self, name: str, uid: str | None) -> Resource | None:
-        if uid:
-            self._ended.append(uid)
-        item = self._items.get(name)
-        return self._items.pop(name) if item is not None and item.metadata.uid == uid else None
-
-    def take(self, kind: type[Resource], delta: Delta) -> Change:
-        """News of the watch."""
-        meta = delta.object["metadata"]
-        if delta.type == "applied":
-            item = to_resource(kind, delta.object)
-            self.put(item)
-            return Change("applied", kind.kind_name, meta["name"], item)
-        last = self.forget(meta["name"], meta["uid"])
-        known = to_resource(kind, delta.object) if "kind" in delta.object else last
-        return Change("deleted", kind.kind_name, meta["name"], known)
-
-
-def to_resource(kind: type[R], stored: Object) -> R:
-    """The model. Fields that a later release wrote are ignored, so that going back one release works."""
-    return kind.model_validate({"kind": kind.kind_name, "apiVersion": API_VERSION, **stored}, extra="ignore")
-
-
-def _version(item: Resource) -> int:
-    return int(item.metadata.resource_version or 0)
 
 
 def _body(wanted: Resource, given: Mapping[str, Any]) -> Object:

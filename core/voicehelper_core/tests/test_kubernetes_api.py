@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from voicehelper_core import errors, kubernetes_api
+from voicehelper_core.indexes import Index, counts, having
+from voicehelper_core.kubernetes_api import cache
 from voicehelper_core.kubernetes_api.client import Gone
 from voicehelper_core.kubernetes_api.follow import Selection, follow
 from voicehelper_core.kubernetes_api.kinds import OURS, SECRET
@@ -133,6 +135,31 @@ async def test_reads_of_a_watcher_cost_nothing_and_are_never_behind_its_own_writ
     assert (await store.get(Tenant, "t4")).metadata.name == "t4"  # from the API server again
 
 
+@pytest.mark.parametrize("models", [1000, 3])
+async def test_indexes_follow_the_watch_and_own_writes(api, kubernetes_store, tenant, watching, monkeypatch, models):
+    """The same as of a store that lists, also where a cache is so large that it keeps JSON."""
+    monkeypatch.setattr(cache, "_MODELS", models)
+    store = kubernetes_api.KubernetesResourceStore(api, manager="operator", cached=True)
+    homes, by_plan = Index(Tenant, lambda item: item.status.cell), Index(Tenant, lambda item: item.spec.plan_ref)
+    await kubernetes_store.apply(tenant("t0"))
+    assert dict(await counts(store, homes)) == {}  # nobody watches yet
+    watcher = watching(store.watch(Tenant))
+    await watcher.until(("synced", ""))
+    for number in range(1, 6):
+        await store.apply(tenant(f"t{number}"))
+        await store.update_status(Tenant, f"t{number}", TenantStatus(cell=f"c{number % 2}"))
+        assert sum((await counts(store, homes)).values()) == number
+    assert dict(await counts(store, homes)) == {"c0": 2, "c1": 3}
+    await store.update_status(Tenant, "t1", TenantStatus(cell="c0"))
+    assert [item.metadata.name for item in await having(store, homes, "c0")] == ["t1", "t2", "t4"]
+    await kubernetes_store.delete(Tenant, "t2")
+    await watcher.until(("deleted", "t2"))
+    for index in (homes, by_plan):
+        assert dict(await counts(store, index)) == dict(await counts(kubernetes_store, index))
+    assert await store.list(Tenant) == await kubernetes_store.list(Tenant)
+    assert await having(store, homes, "nowhere") == []
+
+
 async def test_fields_of_others_are_not_fought_over(api, api_server, tenant):
     store = kubernetes_api.KubernetesResourceStore(api)
     await store.apply(tenant(displayName="Ours"))
@@ -229,6 +256,10 @@ async def test_events(api, api_server, kubernetes_store, tenant):
     assert (second.count, second.type, second.reason) == (1, "Normal", "Placed")
     assert await recorder.events("Tenant", "other") == []
     assert "a topic was gone" in api_server.kubectl("describe", "tenant", "acme")
+    await recorder.close()
+    await recorder.record(resource, "Placed", "in cell two")  # begins anew
+    assert len(await recorder.events("Tenant", "acme")) == 3
+    await recorder.close()
 
 
 async def test_a_lease_has_one_holder(api):

@@ -14,6 +14,7 @@ from voicehelper_crds import Cell, Tenant
 from voicehelper_embedded.throwaway import ROOT, tenant
 
 from voicehelper_e2e.chaos import oracle
+from voicehelper_e2e.chaos.archiving import Archiving
 from voicehelper_e2e.chaos.churn import Churn
 from voicehelper_e2e.chaos.clients import working
 from voicehelper_e2e.chaos.lanes import Lane
@@ -109,6 +110,7 @@ async def _coming_and_going(fired: FiredOn, schedule: Schedule, ledger: Ledger) 
     async with asyncio.TaskGroup() as group:
         for plan in sorted(set(TENANTS.values())):
             group.create_task(Churn(fired, ledger, schedule.seed, plan).run(stop))
+        group.create_task(Archiving(fired, ledger, schedule.seed, "team", prefix="churn-archived").run(stop))
         try:
             yield
         finally:

@@ -57,8 +57,11 @@ class Churn:
         self._ledger.gone.append(tenant)
 
     async def _apply(self, name: str) -> None:
-        manifest = throwaway.tenant(name, self._plan)
+        manifest = self._manifest(name)
         await self._patiently(lambda store: store.apply(manifest), f"tenant/{name} cannot be applied")
+
+    def _manifest(self, name: str) -> dict[str, Any]:
+        return throwaway.tenant(name, self._plan)
 
     async def _ready(self, name: str) -> TenantLedger:
         end = time.monotonic() + PATIENCE_SECONDS

@@ -46,6 +46,11 @@ class ApiServer:
         """Keys, certificates and kubeconfigs of the components; ``ca`` signs all of them."""
         return self._home.pki
 
+    @property
+    def pids(self) -> dict[str, int]:
+        """Of ``kube-apiserver`` and ``etcd``."""
+        return self._control_plane.pids
+
     def kubectl(self, *arguments: str) -> str:
         """Its output. Raises Failure."""
         return run(str(self._kube), "kubectl", f"--kubeconfig={self.kubeconfig}", *arguments)

@@ -123,6 +123,12 @@ class ControlPlane:
             authorization_kubeconfig=config, leader_elect="false", secure_port=0,
         )  # fmt: skip
 
+    @property
+    def pids(self) -> dict[str, int]:
+        """Of those that keep the state, while they run."""
+        found = {name: self._daemons.process(name) for name in ("kube-apiserver", "etcd")}
+        return {name: process.pid for name, process in found.items() if process is not None}
+
     def stop(self) -> None:
         """The API server waits for etcd as long as etcd is away, so it ends first."""
         for name in ("kube-scheduler", "kube-controller-manager", "kube-apiserver", "etcd"):

@@ -32,6 +32,7 @@ class ControlPlane(BaseComponent):
                 "platform_admin_email": secrets["platform_admin_email"],
                 "platform_admin_password": secrets["platform_admin_password"],
                 "public_url": context.url("router"),
+                "operator_url": context.url("operator-http"),
             },
             "operator": {
                 "postgres_admin_dsn": context.dsn("postgres"),
@@ -43,6 +44,7 @@ class ControlPlane(BaseComponent):
                 "kafka_admin_password": secrets["kafka_admin_password"],
                 "milvus_uri": context.url("milvus"),
                 "objects_root": str(context.home.objects),
+                "archive_root": str(context.own_data("archives")),
                 "identity_address": context.at("identity-grpc"),
                 "provisioning_key": secrets["provisioning_key"],
                 "router_url": context.url("router"),
@@ -57,6 +59,7 @@ class ControlPlane(BaseComponent):
                 "cell_settings": context.overrides("cells"),
             },
             "secrets_folder": context.home.secrets,
+            "operator_port": ports["operator-http"],
         }
         launch = context.python("voicehelper_embedded.processes.control_plane", config=config, name=self.name)
         return replace(launch, umask=0o007)  # cells share the folders of objects that the operator makes for them

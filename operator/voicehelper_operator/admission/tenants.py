@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from voicehelper_core.kubernetes_api.store import to_resource
+from voicehelper_core.kubernetes_api.cache import to_resource
 from voicehelper_crds import Cell, Tenant, TenantPlan
 
 from voicehelper_operator.admission.protection import protected
 from voicehelper_operator.admission.request import Refusal, Request
 from voicehelper_operator.admission.world import World
+from voicehelper_operator.tenants.observe import residents
 from voicehelper_operator.tenants.placement import NotPlaced, decide, isolation_of, region_of
 
 
@@ -48,7 +49,7 @@ def _deletion(request: Request, world: World) -> Refusal | None:
 
 def _pin(tenant: Tenant, plan: TenantPlan, world: World) -> Refusal | None:
     """A cell that cannot take the tenant: what placement would say later."""
-    decision = decide(tenant, plan, world.cells, world.tenants)
+    decision = decide(tenant, plan, world.cells, residents(tenant, world.tenants))
     if not isinstance(decision, NotPlaced):
         return None
     message = decision.message.removeprefix("placement.cell: ")

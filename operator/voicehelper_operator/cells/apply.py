@@ -82,6 +82,9 @@ class CellApplier:
             case "await-tenants":
                 outcome.waiting = f"{seen.tenants} tenants are placed here: delete or move them first"
                 return False
+            case "await-archive":
+                outcome.waiting = "its tenant's archive is not there yet"
+                return False
             case "remove-workload":
                 await faults.point("operator.workload.remove.before")
                 outcome.waiting = await self.runtime.remove(seen.ref.cell_id)

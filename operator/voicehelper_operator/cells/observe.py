@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
 from voicehelper_core.errors import NotFound
+from voicehelper_core.indexes import counts
 from voicehelper_core.ports import ResourceStore
 from voicehelper_crds import Cell, CellClass, Tenant
 from voicehelper_crds.cells import CellClassSpec
@@ -12,6 +14,7 @@ from voicehelper_crds.cells import CellClassSpec
 from voicehelper_operator.activity import Activity
 from voicehelper_operator.engine.conditions import holds
 from voicehelper_operator.slices.interface import CellRef
+from voicehelper_operator.tenants.observe import BY_CELL
 from voicehelper_operator.workloads.interface import Size, WorkloadRuntime, WorkloadState
 
 
@@ -84,19 +87,28 @@ async def observe(
         cell_class: CellClassSpec | None = (await store.get(CellClass, cell.spec.class_ref)).spec
     except NotFound:
         cell_class = None
-    tenants = await store.list(Tenant)
-    owners = {reference.uid for reference in cell.metadata.owner_references}
-    owner = next((tenant for tenant in tenants if tenant.metadata.uid in owners), None)
+    owner = await _owner(store, cell)
     # An owner that is being deleted and has no route any more waits for the end of its cell, not the other way round.
     leaves = (
         owner
         if owner and owner.metadata.deletion_timestamp and not holds(owner.status.conditions, "Routable")
         else None
     )
-    placed = sum(tenant.status.cell == name and tenant is not leaves for tenant in tenants)
+    placed = (await counts(store, BY_CELL)).get(name, 0) - (leaves is not None and leaves.status.cell == name)
     cell_id = cell.status.cell_id
     workload = await runtime.observe(cell_id) if cell_id else None
     idle, awaited = (activity.idle_seconds(cell_id), activity.awaited(cell_id)) if cell_id else (None, False)
     return Observation(
         cell, cell_class, placed, cell.spec.release or release, workload, owner, idle, awaited, runtime.topologies
     )
+
+
+async def _owner(store: ResourceStore, cell: Cell) -> Tenant | None:
+    """The tenant that the cell was made for, while it is there; a new one of its name is somebody else."""
+    for reference in cell.metadata.owner_references:
+        if reference.kind == Tenant.kind_name:
+            with contextlib.suppress(NotFound):
+                tenant = await store.get(Tenant, reference.name)
+                if tenant.metadata.uid == reference.uid:
+                    return tenant
+    return None

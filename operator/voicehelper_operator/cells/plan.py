@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from voicehelper_operator.cells.observe import Observation
+from voicehelper_operator.engine.conditions import holds
 
 FINALIZER = "voicehelper.io/cell"
 Step = Literal[
     "refuse", "identify", "finalizer", "slices", "migrate", "workload", "park", "hibernate", "await-tenants",
-    "remove-workload", "archive-slices", "remove-slices", "release",
+    "await-archive", "remove-workload", "archive-slices", "remove-slices", "release",
 ]  # fmt: skip
 
 
@@ -63,7 +64,11 @@ def _deletion(seen: Observation) -> Plan:
     match seen.policy:
         case "Delete":
             return Plan(("remove-workload", "remove-slices", "release"))
-        case "Archive":
+        case "Archive" if seen.owner is not None:
+            if seen.owner.status.cell_id is not None and not holds(seen.owner.status.conditions, "Archived"):
+                return Plan(("await-archive",))
+            return Plan(("remove-workload", "remove-slices", "release"))
+        case "Archive":  # nobody asked for the data of tenants that were kept here to go
             return Plan(("remove-workload", "archive-slices", "release"))
         case _:
             return Plan(("remove-workload", "release"))

@@ -24,6 +24,7 @@ class Result:
     """When to look again, at the latest; neither leaves it to changes and the resync."""
 
     after: float | None = None
+    """Seconds; 0 goes on at once, so that what was begun is not put behind everything else."""
     again: bool = False
     """Not there yet: look again with back-off."""
     progress: bool = False
@@ -76,7 +77,8 @@ class Worker:
         kind, started = self._reconciler.kind, time.perf_counter()
         try:
             async with asyncio.timeout(RECONCILE_SECONDS):
-                result = await self._led(key)
+                while (result := await self._led(key)).after == 0:
+                    pass
         except NotFound:
             self.queue.forget(key)
             self.queue.done(key)

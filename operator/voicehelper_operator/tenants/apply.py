@@ -8,9 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from voicehelper_core import errors, faults
+from voicehelper_core.names import admin_secret
 from voicehelper_core.ports import ResourceStore, SecretStore
 from voicehelper_crds import API_VERSION, Cell, Tenant
 
+from voicehelper_operator.archives.keeper import Archived, Keeper
+from voicehelper_operator.archives.problems import StoreProblem
 from voicehelper_operator.identity import Admin, AdminState, Identity
 from voicehelper_operator.slices.attempts import attempted, ensured
 from voicehelper_operator.slices.interface import CellRef, Slice, TenantRef
@@ -34,11 +37,8 @@ class Outcome:
     """What the routed probe found wrong."""
     probe_done: bool = False
     released: bool = False
-
-
-def admin_secret(tenant_id: str) -> str:
-    """Name of the secret with the first admin's login."""
-    return f"tenant-{tenant_id}-admin"
+    archived: Archived | None = None
+    """The archive that was made of a tenant that goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,7 @@ class TenantApplier:
     secrets: SecretStore
     slices: Sequence[Slice]
     identity: Identity
+    keeper: Keeper
     grace_seconds: float = 2.0
     """Between the end of a tenant's access and the removal of its data."""
 
@@ -142,6 +143,17 @@ class TenantApplier:
         await faults.point("operator.tenant.leave.effect")
         return {}
 
+    async def archive(self, tenant: Tenant) -> tuple[Archived | None, dict[str, str]]:
+        """A verified archive of all that the tenant has, None while it is being made; problems by store."""
+        await faults.point("operator.tenant.archive.before")
+        try:
+            archived = await self.keeper.archived(tenant)
+        except StoreProblem as error:
+            return None, {error.store: error.why}
+        if archived is not None:
+            await faults.point("operator.tenant.archive.effect")
+        return archived, {}
+
     async def end_cell(self, cell: Cell) -> dict[str, str]:
         """Ask for the deletion of the tenant's own cell."""
         try:
@@ -159,8 +171,20 @@ class TenantApplier:
         """Its rows, partition and objects; problems by store."""
         await faults.point("operator.tenant.data.before")
         problems = await self._remove(tenant, data=True)
+        if not problems and tenant.spec.deletion.policy == "Archive":
+            problems = await self._forget(tenant)
         await faults.point("operator.tenant.data.effect")
         return problems
+
+    async def _forget(self, tenant: Tenant) -> dict[str, str]:
+        """What identity and the operator kept until the archive was there."""
+        assert tenant.status.tenant_id
+        try:
+            await self.identity.remove_tenant(tenant.status.tenant_id)
+        except errors.AppError as error:
+            return {"identity": error.detail}
+        await self.secrets.delete(admin_secret(tenant.status.tenant_id))
+        return {}
 
     async def _remove(self, tenant: Tenant, *, data: bool) -> dict[str, str]:
         tenant_id, cell_id = tenant.status.tenant_id, tenant.status.cell_id

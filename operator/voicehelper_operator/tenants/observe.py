@@ -1,13 +1,21 @@
-"""What is: the tenant, its plan, the cells, who lives where."""
+"""What is: the tenant, its plan, its cell, and, where it has none yet, all cells and who lives where."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 from voicehelper_core.errors import NotFound
+from voicehelper_core.indexes import Index, counted, counts, having
 from voicehelper_core.ports import ResourceStore
 from voicehelper_crds import Cell, Tenant, TenantPlan
+
+from voicehelper_operator.tenants.placement import Residents
+
+BY_CELL = Index(Tenant, lambda tenant: tenant.status.cell or None)
+"""Where they live."""
+BY_GROUP = Index(Tenant, lambda tenant: tenant.spec.placement.group)
+"""Who wants to share a cell with whom."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +25,8 @@ class Observation:
     tenant: Tenant
     plan: TenantPlan | None
     cells: Sequence[Cell]
-    tenants: Sequence[Tenant]
+    residents: Residents = field(default_factory=Residents)
+    """Only where the tenant has to be placed."""
 
     @property
     def cell(self) -> Cell | None:
@@ -40,12 +49,21 @@ async def observe(store: ResourceStore, name: str) -> Observation:
         plan: TenantPlan | None = await store.get(TenantPlan, tenant.spec.plan_ref)
     except NotFound:
         plan = None
-    leaving = tenant.metadata.deletion_timestamp is not None
-    if tenant.status.tenant_id is None and not leaving:
-        return Observation(tenant, plan, [], [tenant])
-    if tenant.status.cell is None:  # only placement needs to see everything
-        return Observation(tenant, plan, await store.list(Cell), await store.list(Tenant))
-    return Observation(tenant, plan, await _homes(store, tenant.status.cell), [tenant])
+    if tenant.status.cell is not None:
+        return Observation(tenant, plan, await _homes(store, tenant.status.cell))
+    return Observation(tenant, plan, await store.list(Cell), await _residents(store, tenant))
+
+
+async def _residents(store: ResourceStore, tenant: Tenant) -> Residents:
+    """From indexes: placing one of ten thousand must not look at all of them."""
+    group = tenant.spec.placement.group
+    return Residents(await counts(store, BY_CELL), await having(store, BY_GROUP, group) if group else ())
+
+
+def residents(tenant: Tenant, tenants: Iterable[Tenant]) -> Residents:
+    """Where all tenants are at hand."""
+    known, group = [*tenants], tenant.spec.placement.group
+    return Residents(counted(BY_CELL, known), [item for item in known if group and BY_GROUP.of(item) == group])
 
 
 async def _homes(store: ResourceStore, name: str) -> list[Cell]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from voicehelper_crds import Cell, Tenant, TenantPlan
 from voicehelper_crds.models import Isolation
@@ -36,18 +36,28 @@ class NotPlaced:
 Decision = Placed | CreateCell | NotPlaced
 
 
-def decide(tenant: Tenant, plan: TenantPlan, cells: Sequence[Cell], tenants: Iterable[Tenant]) -> Decision:
+@dataclass(frozen=True, slots=True)
+class Residents:
+    """Who lives where, as far as a decision depends on it."""
+
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """Tenants by name of their cell."""
+    group: Sequence[Tenant] = ()
+    """Those of the tenant's group."""
+
+
+def decide(tenant: Tenant, plan: TenantPlan, cells: Sequence[Cell], residents: Residents) -> Decision:
     """A placed tenant stays. Otherwise: the pinned cell, its own cell, its group's cell, or the fullest that has room.
 
     Filling the fullest cell first keeps the number of cells small; the name breaks ties.
     """
     by_name = {cell.metadata.name: cell for cell in cells}
-    counts = Counter(item.status.cell for item in tenants if item.status.cell)
+    counts = residents.counts
     if tenant.status.cell:
         return _stay(tenant, by_name)
     if isolation_of(tenant, plan) == "dedicated":
         return _dedicated(tenant, by_name, counts)
-    return _shared(tenant, cells, counts, tenants)
+    return _shared(tenant, cells, residents)
 
 
 def isolation_of(tenant: Tenant, plan: TenantPlan) -> Isolation:
@@ -74,13 +84,13 @@ def _owned(tenant: Tenant, cell: Cell) -> bool:
     return any(owner.uid == tenant.metadata.uid for owner in cell.metadata.owner_references)
 
 
-def _dedicated(tenant: Tenant, cells: dict[str, Cell], counts: Counter[str]) -> Decision:
+def _dedicated(tenant: Tenant, cells: dict[str, Cell], counts: Mapping[str, int]) -> Decision:
     pinned = tenant.spec.placement.cell
     if pinned:
         cell = cells.get(pinned)
         if cell is None:
             return NotPlaced("CellNotFound", f"placement.cell: there is no cell '{pinned}'")
-        if cell.spec.tenancy != "dedicated" or counts[pinned]:
+        if cell.spec.tenancy != "dedicated" or counts.get(pinned):
             return NotPlaced("CellNotFree", f"placement.cell: '{pinned}' is not a free dedicated cell")
         return _checked(tenant, cell, "pinned by placement.cell")
     name = tenant.metadata.name
@@ -114,14 +124,14 @@ def _unfit(tenant: Tenant, cell: Cell) -> str | None:
     return f"is not accepted ({refused.reason})" if refused else None
 
 
-def _shared(tenant: Tenant, cells: Sequence[Cell], counts: Counter[str], tenants: Iterable[Tenant]) -> Decision:
-    wish = tenant.spec.placement
+def _shared(tenant: Tenant, cells: Sequence[Cell], residents: Residents) -> Decision:
+    wish, counts = tenant.spec.placement, Counter(residents.counts)
     shared = [cell for cell in cells if cell.spec.tenancy == "shared"]
     if wish.cell:
         shared = [cell for cell in shared if cell.metadata.name == wish.cell]
         if not shared:
             return NotPlaced("CellNotFound", f"placement.cell: there is no shared cell '{wish.cell}'")
-    home = _home_of_group(tenant, tenants) if wish.group else None
+    home = _home_of_group(tenant, residents.group) if wish.group else None
     if home:
         shared = [cell for cell in shared if cell.metadata.name == home]
     fitting, problems = [], []

@@ -13,9 +13,11 @@ from voicehelper_operator.tenants.observe import Observation
 from voicehelper_operator.tenants.placement import CreateCell, Decision, NotPlaced, Placed, decide
 
 FINALIZER = "voicehelper.io/tenant"
+ARCHIVED = "Archived"
+"""Condition of a tenant that goes: a verified archive is where the message says."""
 Step = Literal[
     "finalizer", "identify", "refuse", "create-cell", "place", "await-cell", "slices", "identity",
-    "leave", "end-cell", "remove-data", "release",
+    "leave", "archive", "end-cell", "remove-data", "release",
 ]  # fmt: skip
 
 
@@ -37,11 +39,11 @@ def plan(seen: Observation) -> Plan:
     if FINALIZER not in tenant.metadata.finalizers:
         return Plan(("finalizer",))
     if tenant.status.tenant_id is None:
-        return Plan(("identify",))
+        return Plan(("identify",), decision=_placeable(seen))
     if seen.plan is None:
         message = f"there is no TenantPlan '{tenant.spec.plan_ref}': apply it, or change spec.planRef"
         return Plan(("refuse",), ("PlanNotFound", message))
-    decision = decide(tenant, seen.plan, seen.cells, seen.tenants)
+    decision = decide(tenant, seen.plan, seen.cells, seen.residents)
     match decision:
         case NotPlaced():
             return Plan((), decision=decision)
@@ -60,6 +62,17 @@ def plan(seen: Observation) -> Plan:
             return Plan((*place, "slices", "identity"), decision=decision)
 
 
+def _placeable(seen: Observation) -> Decision | None:
+    """Where a new tenant can go at once, so that its id and its place are one write: a cell that was judged already."""
+    if seen.plan is None:
+        return None
+    decision = decide(seen.tenant, seen.plan, seen.cells, seen.residents)
+    if not isinstance(decision, Placed):
+        return None
+    cell = next(item for item in seen.cells if item.metadata.name == decision.cell)
+    return decision if cell.status.cell_id and holds(cell.status.conditions, "Accepted") else None
+
+
 def _deletion(seen: Observation) -> Plan:
     """A cell of the tenant's own ends first: it asks the tenant, while there is one, what becomes of the data."""
     tenant = seen.tenant
@@ -67,10 +80,18 @@ def _deletion(seen: Observation) -> Plan:
         return Plan(())
     if tenant.status.tenant_id is None:
         return Plan(("release",))
+    if archive_missing(tenant):
+        return Plan(("leave", "archive"), waiting="its archive is being made")
     if seen.own_cell is not None:
         return Plan(("leave", "end-cell"), waiting=_ending(seen.own_cell))
-    remove: tuple[Step, ...] = ("remove-data",) if tenant.spec.deletion.policy == "Delete" else ()
+    remove: tuple[Step, ...] = () if tenant.spec.deletion.policy == "Retain" else ("remove-data",)
     return Plan(("leave", *remove, "release"))
+
+
+def archive_missing(tenant: Tenant) -> bool:
+    """Whether nothing of the tenant may be removed yet; one that was never placed has nothing."""
+    policy, status = tenant.spec.deletion.policy, tenant.status
+    return policy == "Archive" and status.cell_id is not None and not holds(status.conditions, ARCHIVED)
 
 
 def _ending(cell: Cell) -> str:

@@ -20,10 +20,14 @@ from voicehelper_operator.tenants import status as reporting
 from voicehelper_operator.tenants.apply import Outcome, TenantApplier
 from voicehelper_operator.tenants.observe import Observation, observe
 from voicehelper_operator.tenants.placement import Placed
-from voicehelper_operator.tenants.plan import FINALIZER, Plan, plan
+from voicehelper_operator.tenants.plan import ARCHIVED, FINALIZER, Plan, plan
 
 ROUTE_SECONDS = 1.0
 """How long a new route may take until it counts as failed."""
+
+
+ARCHIVE_SECONDS = 1.0
+"""How often an archive that is being made is looked at."""
 
 
 class TenantReconciler:
@@ -52,18 +56,11 @@ class TenantReconciler:
         if "finalizer" in planned.steps:
             await self._applier.store.set_finalizers(Tenant, name, [*tenant.metadata.finalizers, FINALIZER])
             return Result(0)
-        if "identify" in planned.steps:
-            new = tenant.status.model_copy(update={"tenant_id": names.new_id()})
-            version = tenant.metadata.resource_version
-            await faults.point("operator.tenant.identify.before")
-            await self._applier.store.update_status(Tenant, name, new, resource_version=version)
-            await faults.point("operator.tenant.identify.recorded")
-            return Result(0)
         if tenant.metadata.deletion_timestamp is not None:
             return await self._delete(seen, planned)
         if "create-cell" in planned.steps:
             await self._applier.create_cell(seen)
-        if "place" in planned.steps:
+        if "identify" in planned.steps or "place" in planned.steps:
             return await self._place(name)
         return await self._converge(seen, planned)
 
@@ -73,6 +70,8 @@ class TenantReconciler:
         if holds(tenant.status.conditions, "Routable") or tenant.status.phase != "Deleting":
             seen = await self._report(seen, reporting.status(seen, planned, Outcome(), self._endpoint))
         problems = await self._leave(seen, planned)
+        if not problems and "archive" in planned.steps:
+            return await self._archive(seen, planned)
         if not problems and "remove-data" in planned.steps:
             if pause := self._pause(tenant):
                 return Result(after=pause)
@@ -85,10 +84,27 @@ class TenantReconciler:
             return Result(again=True)
         if "release" in planned.steps:
             text = f"id {tenant.status.tenant_id}, by deletion policy {tenant.spec.deletion.policy}"
+            if archive := reporting.archive(tenant):
+                text = f"{text}; {archive}"
             await self._events.record(tenant, "Removed", text)
             await self._applier.release(tenant)
             self._left.pop(tenant.metadata.uid, None)
         return Result()
+
+    async def _archive(self, seen: Observation, planned: Plan) -> Result:
+        """Nothing is removed before the status says where the verified archive is."""
+        if pause := self._pause(seen.tenant):
+            return Result(after=pause)
+        archived, problems = await self._applier.archive(seen.tenant)
+        if archived is None and not problems and any(i.type == ARCHIVED for i in seen.tenant.status.conditions):
+            return Result(after=ARCHIVE_SECONDS)  # what was wrong the last time stays said until it has ended
+        outcome = Outcome(slice_problems=problems, archived=archived)
+        seen = await self._report(seen, reporting.status(seen, planned, outcome, self._endpoint))
+        if archived is None:
+            return Result(again=bool(problems), after=None if problems else ARCHIVE_SECONDS)
+        await faults.point("operator.tenant.archive.recorded")
+        await self._events.record(seen.tenant, "Archived", str(archived))
+        return Result(0)
 
     async def _leave(self, seen: Observation, planned: Plan) -> dict[str, str]:
         """What is in the way, by store."""
@@ -105,25 +121,37 @@ class TenantReconciler:
         return max(0.0, left + self._applier.grace_seconds - time.monotonic())
 
     async def _place(self, name: str) -> Result:
-        """Decide on what is now, and write it down before anything is made there."""
+        """Give it an id and a cell, decided on what is now, and write them down before anything is made with them."""
         async with self._placing:
             seen = await observe(self._applier.store, name)
-            decision = plan(seen).decision
-            if not isinstance(decision, Placed) or seen.tenant.status.cell_id:
-                return Result(0)
-            cell = next(item for item in seen.cells if item.metadata.name == decision.cell)
-            update = {
-                "cell": decision.cell,
-                "cell_id": cell.status.cell_id,
-                "placement_reason": decision.reason,
-            }
-            new = seen.tenant.status.model_copy(update=update)
-            version = seen.tenant.metadata.resource_version
-            await faults.point("operator.tenant.place.before")
-            await self._applier.store.update_status(Tenant, name, new, resource_version=version)
-            await faults.point("operator.tenant.place.recorded")
-        await self._events.record(seen.tenant, "Placed", f"in cell {decision.cell}: {decision.reason}")
+            tenant, decision = seen.tenant, plan(seen).decision
+            new = tenant.status.model_copy()
+            if new.tenant_id is None:
+                new.tenant_id = names.new_id()
+            placed = False
+            if isinstance(decision, Placed) and new.cell_id is None:
+                placed = True
+                cell = next(item for item in seen.cells if item.metadata.name == decision.cell)
+                new.cell, new.cell_id, new.placement_reason = decision.cell, cell.status.cell_id, decision.reason
+            if new != tenant.status:
+                await self._record(tenant, new, placed=placed)
+        if placed:
+            await self._events.record(tenant, "Placed", f"in cell {new.cell}: {new.placement_reason}")
         return Result(0)
+
+    async def _record(self, tenant: Tenant, new: TenantStatus, *, placed: bool) -> None:
+        """One write for both where both are new; none where somebody else has written meanwhile."""
+        identified = tenant.status.tenant_id is None
+        if identified:
+            await faults.point("operator.tenant.identify.before")
+        if placed:
+            await faults.point("operator.tenant.place.before")
+        version = tenant.metadata.resource_version
+        await self._applier.store.update_status(Tenant, tenant.metadata.name, new, resource_version=version)
+        if identified:
+            await faults.point("operator.tenant.identify.recorded")
+        if placed:
+            await faults.point("operator.tenant.place.recorded")
 
     async def _converge(self, seen: Observation, planned: Plan) -> Result:
         outcome, was = Outcome(), seen.tenant.status.conditions
@@ -177,4 +205,4 @@ class TenantReconciler:
         await faults.point("operator.tenant.status.recorded")
         metrics.STATUS_WRITES.labels(self.kind).inc()
         await record_turn(self._events, updated, seen.tenant.status.conditions)
-        return Observation(updated, seen.plan, seen.cells, seen.tenants)
+        return Observation(updated, seen.plan, seen.cells, seen.residents)

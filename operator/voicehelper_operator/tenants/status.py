@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from voicehelper_crds import TenantStatus
+from voicehelper_crds import Tenant, TenantStatus
 
 from voicehelper_operator.engine.conditions import Judgement, holds, merged, no, yes
 from voicehelper_operator.slices.attempts import described
 from voicehelper_operator.tenants.apply import Outcome
 from voicehelper_operator.tenants.observe import Observation
 from voicehelper_operator.tenants.placement import NotPlaced, Placed
-from voicehelper_operator.tenants.plan import Plan
+from voicehelper_operator.tenants.plan import ARCHIVED, Plan, archive_missing
 
 _MAY_FAIL_LATER = ("SlicesReady", "IdentityReady")
 """What a route needs before it is made; a store or identity that is away for a while does not end it later."""
@@ -30,13 +30,29 @@ def judge(seen: Observation, planned: Plan, outcome: Outcome) -> list[Judgement]
             message = f"{message}; what is in the way: {described(outcome.slice_problems)}"
         elif planned.waiting:
             message = f"{message}; {planned.waiting}"
-        return [no("Routable", "Deleting", message), no("Ready", "Deleting", message)]
+        return [no("Routable", "Deleting", message), no("Ready", "Deleting", message), *_archived(seen, outcome)]
     if planned.refusal:
         return [*first, no("Accepted", *planned.refusal), no("Ready", *planned.refusal)]
     chain = [yes("Accepted", "Valid"), _placed(planned), _slices(planned, outcome), _identity(outcome)]
     chain.append(_routable(seen, chain))
     chain.append(_ready(seen, chain, outcome, suspended=suspended))
     return [*first, *chain]
+
+
+def _archived(seen: Observation, outcome: Outcome) -> list[Judgement]:
+    """Only what is new: an archive that is there stays said."""
+    if outcome.archived is not None:
+        return [yes(ARCHIVED, "Verified", str(outcome.archived))]
+    if not archive_missing(seen.tenant):
+        return []
+    if outcome.slice_problems:
+        return [no(ARCHIVED, "ArchiveFailed", described(outcome.slice_problems))]
+    return [no(ARCHIVED, "Archiving", "nothing is removed before the archive was read back and compared")]
+
+
+def archive(tenant: Tenant) -> str:
+    """Where the archive of a tenant that goes is; empty where there is none."""
+    return next((i.message for i in tenant.status.conditions if i.type == ARCHIVED and i.status == "True"), "")
 
 
 def _placed(planned: Plan) -> Judgement:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from voicehelper_core import names
 from voicehelper_crds import Tenant
 
-from voicehelper_operator.tenants.apply import admin_secret
 from voicehelper_operator.tests.world import World
 
 API = "voicehelper.io/v1alpha1"
@@ -26,14 +26,14 @@ async def _ready(world: World, policy: str, users: int | None = None) -> Tenant:
     return await world.store.get(Tenant, "acme")
 
 
-@pytest.mark.parametrize(("policy", "kept"), [("Retain", True), ("Archive", True), ("Delete", False)])
+@pytest.mark.parametrize(("policy", "kept"), [("Retain", True), ("Archive", False), ("Delete", False)])
 async def test_the_admins_login_is_kept_as_long_as_its_data(policy: str, kept: bool) -> None:
     world = World()
     tenant = await _ready(world, policy)
     await world.store.delete(Tenant, "acme")
     await world.settle()
     assert tenant.status.tenant_id
-    assert (await world.secrets.get(admin_secret(tenant.status.tenant_id)) is not None) is kept
+    assert (await world.secrets.get(names.admin_secret(tenant.status.tenant_id)) is not None) is kept
 
 
 async def test_more_users_than_identity_can_count_are_no_obstacle(monkeypatch: pytest.MonkeyPatch) -> None:

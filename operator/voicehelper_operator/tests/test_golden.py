@@ -31,6 +31,7 @@ async def _arrange(world: World, documents: list[dict[str, Any]]) -> None:
             next(item for item in world.slices if item.store == store).broken = problem
         world.runtime.broken_migration = document.get("brokenMigration", "")
         world.identity.broken = document.get("brokenIdentity", "")
+        world.keeper.broken = document.get("brokenArchives", "")
         world.runtime.ready = not document.get("silentWorkload", False)
         if document.get("settle"):
             await world.settle()

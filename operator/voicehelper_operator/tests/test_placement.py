@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from voicehelper_crds.validation import validate
 
-from voicehelper_operator.tenants.placement import NotPlaced, Placed, decide
+from voicehelper_operator.tenants.observe import residents
+from voicehelper_operator.tenants.placement import NotPlaced, Placed
+from voicehelper_operator.tenants.placement import decide as decide_among
 
 API = "voicehelper.io/v1alpha1"
 
@@ -34,6 +36,13 @@ def tenant(number, home=None, group=None, residency=None, region=None):
 
 
 PLAN = validate({"apiVersion": API, "kind": "TenantPlan", "metadata": {"name": "team"}, "spec": {}})
+
+
+def decide(new, plan, cells, tenants):
+    """Among all tenants."""
+    return decide_among(new, plan, cells, residents(new, tenants))
+
+
 REGIONS = st.sampled_from(["eu", "us"])
 CELLS = st.lists(st.tuples(REGIONS, st.integers(1, 4), st.booleans()), max_size=5).map(
     lambda items: [cell(number, *item) for number, item in enumerate(items)]

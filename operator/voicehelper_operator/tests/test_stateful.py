@@ -29,6 +29,8 @@ class Reconciling(RuleBasedStateMachine):
         self.used: set[str] = set()
         self.policies: dict[str, str] = {}
         self.retained: set[tuple[str, tuple[str, str]]] = set()
+        self.archived: dict[str, set[str]] = {}
+        """What the archives of tenants that go have to hold."""
 
     def _run(self, work):
         return asyncio.run(work)
@@ -64,7 +66,10 @@ class Reconciling(RuleBasedStateMachine):
             if tenant_id is None or tenant_id in self.policies:
                 return
             self.policies[tenant_id] = policy
-            if policy != "Delete":
+            had = {s.store for s in self.world.slices if any(key[1] == tenant_id for key in s.data)}
+            if policy == "Archive" and had:
+                self.archived[tenant_id] = had | {"identity"}
+            if policy == "Retain":
                 self.retained |= {(s.store, key) for s in self.world.slices for key in s.data if key[1] == tenant_id}
 
     @rule(at=st.integers(0, 12))
@@ -102,8 +107,10 @@ class Reconciling(RuleBasedStateMachine):
         assert self.retained <= {(s.store, key) for s in world.slices for key in s.data}, "kept data was removed"
         for item in world.slices:
             gone = {key[1] for key in item.data if key[1] not in policies}
-            assert all(self.policies[tenant_id] != "Delete" for tenant_id in gone), "data was left behind"
+            assert all(self.policies[tenant_id] == "Retain" for tenant_id in gone), "data was left behind"
             assert {key for key in item.tenants if key[1] not in policies} == set()
+        assert all(had - {"identity"} <= world.keeper.kept[tenant_id] for tenant_id, had in self.archived.items())
+        assert not set(world.identity.retired) & set(self.archived), "users of archived tenants were left behind"
         assert set(world.identity.tenants) == {item.status.tenant_id for item in tenants if item.status.cell_id}
         assert set(world.runtime.running) <= cells
         for item in tenants:
@@ -111,6 +118,13 @@ class Reconciling(RuleBasedStateMachine):
             placed = next(each for each in item.status.conditions if each.type == "Placed")
             wanted = placed.status == "True" and not item.spec.suspended
             assert (ready.status == "True") is wanted, (item.metadata.name, ready.reason, ready.message)
+
+    @invariant()
+    def nothing_goes_before_its_archive_is_whole(self):
+        world = self.world
+        for tenant_id, had in self.archived.items():
+            here = {s.store for s in world.slices if any(key[1] == tenant_id for key in s.data)}
+            assert had - {"identity"} <= here | world.keeper.kept.get(tenant_id, set())
 
     @invariant()
     def ids_never_change_and_are_never_used_again(self):

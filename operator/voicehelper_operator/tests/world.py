@@ -12,6 +12,8 @@ from voicehelper_core import errors
 from voicehelper_crds import KINDS, Resource
 from voicehelper_crds.validation import ValidationFailed, validate, validate_update
 
+from voicehelper_operator.archives.keeper import Archived
+from voicehelper_operator.archives.problems import StoreProblem
 from voicehelper_operator.cells.apply import CellApplier
 from voicehelper_operator.cells.reconciler import CellReconciler
 from voicehelper_operator.identity import Admin, AdminState
@@ -260,8 +262,12 @@ class MemoryRuntime:
 
 @dataclass
 class MemoryIdentity:
+    """``retired`` are the tenants whose users are kept, without a way to log in."""
+
+    store: MemoryStore = field(default_factory=MemoryStore)
     step: Callable[[str], None] = lambda _: None
     tenants: dict[str, tuple[str, Admin]] = field(default_factory=dict)
+    retired: dict[str, tuple[str, Admin]] = field(default_factory=dict)
     broken: str = ""
 
     async def ensure_tenant(self, name: str, tenant_id: str, admin: Admin, max_users: int) -> AdminState:
@@ -274,11 +280,48 @@ class MemoryIdentity:
 
     async def remove_tenant(self, tenant_id: str) -> None:
         self.step("identity.remove.before")
-        self.tenants.pop(tenant_id, None)
+        known = self.tenants.pop(tenant_id, None) or self.retired.pop(tenant_id, None)
+        if known is not None and not self._may_delete(tenant_id):
+            self.retired[tenant_id] = known
         self.step("identity.remove.after")
+
+    def _may_delete(self, tenant_id: str) -> bool:
+        tenants = [item for (kind, _), item in self.store.objects.items() if kind == "Tenant"]
+        tenant: Any = next(item for item in tenants if item.status.tenant_id == tenant_id)  # type: ignore[attr-defined]
+        archived = any(item.type == "Archived" and item.status == "True" for item in tenant.status.conditions)
+        policy = tenant.spec.deletion.policy
+        return policy == "Delete" or (policy == "Archive" and archived)
 
     async def service_token(self, name: str, tenant_id: str, scope: str) -> str:
         return "token"
+
+
+@dataclass
+class MemoryKeeper:
+    """``kept`` is what each archive holds: the stores and identity then. The first look finds it unfinished."""
+
+    world: World
+    kept: dict[str, set[str]] = field(default_factory=dict)
+    making: set[str] = field(default_factory=set)
+    broken: str = ""
+
+    async def archived(self, tenant: Any) -> Archived | None:
+        tenant_id = tenant.status.tenant_id
+        if tenant_id not in self.making:
+            self.making.add(tenant_id)
+            self.world.store.writes += not self.broken  # it is not at rest
+            return None
+        self.world.hook("archive.before")
+        if self.broken:
+            raise StoreProblem("archives", self.broken)
+        for item in self.world.slices:
+            if item.broken:
+                raise StoreProblem(item.store, item.broken)
+        held = {s.store for s in self.world.slices if any(key[1] == tenant_id for key in s.data)}
+        known = tenant_id in self.world.identity.tenants or tenant_id in self.world.identity.retired
+        self.kept[tenant_id] = held | ({"identity"} if known else set())
+        self.world.hook("archive.after")
+        return Archived(f"/archives/{tenant.metadata.name}.tar.gz", 1, "0" * 64)
 
 
 class World:
@@ -294,16 +337,18 @@ class World:
 
         names = (("postgres", True), ("kafka", True), ("milvus", False), ("objects", True))
         self.slices = [MemorySlice(name, isolated, step) for name, isolated in names]
-        self.runtime, self.identity = MemoryRuntime(step), MemoryIdentity(step)
+        self.runtime, self.identity = MemoryRuntime(step), MemoryIdentity(self.store, step)
+        self.keeper = MemoryKeeper(self)
         self.restart()
 
     def restart(self) -> None:
         """A new operator: nothing is remembered but what is in the stores."""
+        self.keeper.making.clear()
         settings = OperatorSettings(release="r00000000001", router_url="http://router")
         credentials = CellCredentials(self.secrets)
         applier = CellApplier(settings, self.store, self.slices, credentials, self.runtime)
         self.cells = CellReconciler(applier, self.events)
-        tenants = TenantApplier(self.store, self.secrets, self.slices, self.identity, 0)
+        tenants = TenantApplier(self.store, self.secrets, self.slices, self.identity, self.keeper, 0)
         self.tenants = TenantReconciler(tenants, self.events, self, "http://router")
 
     async def probe(self, name: str, tenant_id: str, cell_id: str, *, patience: float = 0) -> str | None:

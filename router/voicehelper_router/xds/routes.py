@@ -22,6 +22,7 @@ REQUEST_TIMEOUT = "35s"
 UPLOAD_TIMEOUT = "65s"
 ANSWER_TIMEOUT = "125s"
 EVENTS_IDLE_TIMEOUT = "40s"  # cells send a heartbeat every 10 s
+ARCHIVE_IDLE_TIMEOUT = "900s"  # while a large archive is verified, nothing is said
 GRPC_IDLE_TIMEOUT = "120s"  # clients set deadlines of their own
 _RETRY = {
     "retry_on": "connect-failure,refused-stream,reset-before-request",
@@ -48,7 +49,9 @@ def _header(name: str, **matcher: Any) -> dict[str, Any]:
 
 def _identity() -> list[dict[str, Any]]:
     action = {"cluster": IDENTITY, "timeout": "30s"}
+    archive = {**action, "timeout": "0s", "idle_timeout": ARCHIVE_IDLE_TIMEOUT}
     return [
+        {"match": {"safe_regex": {"regex": paths.ARCHIVES}}, "route": archive},
         {"match": {"prefix": paths.IDENTITY_PREFIX}, "route": action},
         {"match": {"prefix": paths.IDENTITY_ALIAS}, "route": {**action, "prefix_rewrite": paths.IDENTITY_PREFIX}},
         {"match": {"prefix": paths.DISCOVERY_PREFIX}, "route": action},

@@ -7,6 +7,7 @@ import uuid
 from typing import Any
 
 import pytest
+from voicehelper_cell.conversation import recovery as recovery_module
 from voicehelper_cell.conversation import repository
 from voicehelper_cell.conversation.models import ERROR
 from voicehelper_cell.conversation.recovery import Recovery
@@ -83,10 +84,40 @@ async def test_who_lost_its_answer_cannot_end_the_one_that_was_begun_anew(talk: 
 
 class _Listed:
     reason: str | None = None
+    suspended = False
 
-    def all(self, *, suspended: bool) -> list[Any]:
-        assert suspended
-        return [ACME]
+    def all(self, *, suspended: bool = False) -> list[Any]:
+        return [ACME] if suspended or not self.suspended else []
+
+
+class _Looks:
+    """Runs that only remember whose answers were looked at."""
+
+    def __init__(self) -> None:
+        self.looked: list[list[str]] = []
+
+    async def recover(self, tenants: Any, *, alone: bool) -> int:
+        self.looked.append([who.tenant_id for who in tenants])
+        return 0
+
+
+async def test_a_tenant_that_was_restored_is_looked_at_once_it_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recovery_module, "SWEEP_SECONDS", 0.01)
+    listed, runs = _Listed(), _Looks()
+    listed.suspended = True  # it is being filled
+    running = asyncio.create_task(Recovery(runs, listed, alone=True).run())  # type: ignore[arg-type]
+
+    async def until(count: int) -> None:
+        async with asyncio.timeout(5):
+            while len(runs.looked) < count:
+                await asyncio.sleep(0.01)
+
+    await until(3)
+    assert all(runs.looked)
+    listed.suspended = False
+    await until(len(runs.looked) + 3)
+    assert runs.looked[-1] == []  # once is enough while it serves
+    running.cancel()
 
 
 @pytest.mark.parametrize("alone", [True, False])

@@ -18,6 +18,8 @@
   "objects_root" $stores.objects.root
   "objects_endpoint" $stores.objects.endpoint
   "objects_region" $stores.objects.region
+  "archive_root" (printf "%s/archives" $stores.objects.root)
+  "archive_spool" "/var/lib/voicehelper"
   "identity_address" (printf "%s:9090" (include "voicehelper.host" (list . "identity")))
   "inference_address" (printf "%s:9090" (include "voicehelper.host" (list . "inference")))
   "analytics_address" (printf "%s:9090" (include "voicehelper.host" (list . "analytics")))

@@ -71,14 +71,25 @@ class S3Client:
     ) -> str:
         """The answer's text; as the administrator, or with the ``keys`` of somebody else."""
         target = path + (f"?{urlencode(query, quote_via=quote)}" if query else "")
-        headers = self._signed(method, target, body.encode(), keys or self._keys)
+        return (await self._send(method, target, body.encode(), keys or self._keys)).text
+
+    async def _send(self, method: str, target: str, body: bytes, keys: Keys) -> httpx.Response:
+        headers = self._signed(method, target, body, keys)
         try:
-            answer = await self._http.request(method, target, content=body.encode(), headers=headers)
+            answer = await self._http.request(method, target, content=body, headers=headers)
         except httpx.HTTPError as error:
             raise Unavailable(f"the S3 server at {self._url} does not answer ({type(error).__name__})") from error
         if answer.status_code >= 300:
             raise _refused(answer.text, answer.status_code)
-        return answer.text
+        return answer
+
+    async def download(self, bucket: str, key: str) -> bytes:
+        """One object, whole: a cell takes none that is larger than some megabytes."""
+        return (await self._send("GET", f"/{bucket}/{quote(key)}", b"", self._keys)).content
+
+    async def upload(self, bucket: str, key: str, content: bytes) -> None:
+        """Write one object."""
+        await self._send("PUT", f"/{bucket}/{quote(key)}", content, self._keys)
 
     def _headers(self, body: bytes) -> list[tuple[str, str]]:
         # Some calls want a digest of their body; MD5 is the one that every product takes.
@@ -107,9 +118,13 @@ class S3Client:
         with unless("BucketAlreadyOwnedByYou"):  # us-east-1 is where a bucket is made that names no region
             await self.call("PUT", f"/{bucket}", body="" if self._region == "us-east-1" else body)
 
-    async def listed(self, bucket: str, prefix: str = "", *, limit: int = _PAGE, keys: Keys | None = None) -> list[str]:
-        """The first keys below a prefix."""
+    async def listed(
+        self, bucket: str, prefix: str = "", *, limit: int = _PAGE, after: str = "", keys: Keys | None = None
+    ) -> list[str]:
+        """The first keys below a prefix, behind ``after``."""
         query = {"list-type": "2", "max-keys": str(limit), "prefix": prefix}
+        if after:
+            query["start-after"] = after
         text = await self.call("GET", f"/{bucket}", query, keys=keys)
         return [html.unescape(key) for key in _KEY.findall(text)]
 

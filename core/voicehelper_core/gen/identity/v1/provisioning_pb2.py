@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eidentity/v1/provisioning.proto\x12\x0bidentity.v1\"\x92\x01\n\x13\x45nsureTenantRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\ttenant_id\x18\x02 \x01(\t\x12\x13\n\x0b\x61\x64min_email\x18\x03 \x01(\t\x12\x1a\n\x12\x61\x64min_display_name\x18\x04 \x01(\t\x12\x16\n\x0e\x61\x64min_password\x18\x05 \x01(\t\x12\x11\n\tmax_users\x18\x06 \x01(\x05\"K\n\x14\x45nsureTenantResponse\x12\x13\n\x0b\x61\x64min_ready\x18\x01 \x01(\x08\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\r\n\x05users\x18\x03 \x01(\x05\"(\n\x13RemoveTenantRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\"\x16\n\x14RemoveTenantResponse\"L\n\x18IssueServiceTokenRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x11\n\ttenant_id\x18\x02 \x01(\t\x12\r\n\x05scope\x18\x03 \x01(\t\"E\n\x19IssueServiceTokenResponse\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12\x12\n\nexpires_at\x18\x02 \x01(\x03\x32\xa3\x02\n\x13ProvisioningService\x12S\n\x0c\x45nsureTenant\x12 .identity.v1.EnsureTenantRequest\x1a!.identity.v1.EnsureTenantResponse\x12S\n\x0cRemoveTenant\x12 .identity.v1.RemoveTenantRequest\x1a!.identity.v1.RemoveTenantResponse\x12\x62\n\x11IssueServiceToken\x12%.identity.v1.IssueServiceTokenRequest\x1a&.identity.v1.IssueServiceTokenResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eidentity/v1/provisioning.proto\x12\x0bidentity.v1\"\x92\x01\n\x13\x45nsureTenantRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\ttenant_id\x18\x02 \x01(\t\x12\x13\n\x0b\x61\x64min_email\x18\x03 \x01(\t\x12\x1a\n\x12\x61\x64min_display_name\x18\x04 \x01(\t\x12\x16\n\x0e\x61\x64min_password\x18\x05 \x01(\t\x12\x11\n\tmax_users\x18\x06 \x01(\x05\"K\n\x14\x45nsureTenantResponse\x12\x13\n\x0b\x61\x64min_ready\x18\x01 \x01(\x08\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\r\n\x05users\x18\x03 \x01(\x05\"(\n\x13RemoveTenantRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\"\x16\n\x14RemoveTenantResponse\"L\n\x18IssueServiceTokenRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x11\n\ttenant_id\x18\x02 \x01(\t\x12\r\n\x05scope\x18\x03 \x01(\t\"E\n\x19IssueServiceTokenResponse\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12\x12\n\nexpires_at\x18\x02 \x01(\x03\"\'\n\x12\x45xportUsersRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\"\x89\x01\n\x0c\x41rchivedUser\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05\x65mail\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x15\n\rpassword_hash\x18\x04 \x01(\t\x12\x0e\n\x06status\x18\x05 \x01(\t\x12\r\n\x05roles\x18\x06 \x03(\t\x12\x12\n\ncreated_at\x18\x07 \x01(\t\"`\n\x12ImportUsersRequest\x12\x11\n\ttenant_id\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\'\n\x04user\x18\x03 \x01(\x0b\x32\x19.identity.v1.ArchivedUser\")\n\x0bRenamedUser\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06new_id\x18\x02 \x01(\t2\xbe\x03\n\x13ProvisioningService\x12S\n\x0c\x45nsureTenant\x12 .identity.v1.EnsureTenantRequest\x1a!.identity.v1.EnsureTenantResponse\x12S\n\x0cRemoveTenant\x12 .identity.v1.RemoveTenantRequest\x1a!.identity.v1.RemoveTenantResponse\x12\x62\n\x11IssueServiceToken\x12%.identity.v1.IssueServiceTokenRequest\x1a&.identity.v1.IssueServiceTokenResponse\x12K\n\x0b\x45xportUsers\x12\x1f.identity.v1.ExportUsersRequest\x1a\x19.identity.v1.ArchivedUser0\x01\x12L\n\x0bImportUsers\x12\x1f.identity.v1.ImportUsersRequest\x1a\x18.identity.v1.RenamedUser(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,6 +43,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ISSUESERVICETOKENREQUEST']._serialized_end=415
   _globals['_ISSUESERVICETOKENRESPONSE']._serialized_start=417
   _globals['_ISSUESERVICETOKENRESPONSE']._serialized_end=486
-  _globals['_PROVISIONINGSERVICE']._serialized_start=489
-  _globals['_PROVISIONINGSERVICE']._serialized_end=780
+  _globals['_EXPORTUSERSREQUEST']._serialized_start=488
+  _globals['_EXPORTUSERSREQUEST']._serialized_end=527
+  _globals['_ARCHIVEDUSER']._serialized_start=530
+  _globals['_ARCHIVEDUSER']._serialized_end=667
+  _globals['_IMPORTUSERSREQUEST']._serialized_start=669
+  _globals['_IMPORTUSERSREQUEST']._serialized_end=765
+  _globals['_RENAMEDUSER']._serialized_start=767
+  _globals['_RENAMEDUSER']._serialized_end=808
+  _globals['_PROVISIONINGSERVICE']._serialized_start=811
+  _globals['_PROVISIONINGSERVICE']._serialized_end=1257
 # @@protoc_insertion_point(module_scope)

@@ -1,6 +1,8 @@
+from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from typing import ClassVar as _ClassVar, Optional as _Optional
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
@@ -57,3 +59,45 @@ class IssueServiceTokenResponse(_message.Message):
     access_token: str
     expires_at: int
     def __init__(self, access_token: _Optional[str] = ..., expires_at: _Optional[int] = ...) -> None: ...
+
+class ExportUsersRequest(_message.Message):
+    __slots__ = ("tenant_id",)
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    tenant_id: str
+    def __init__(self, tenant_id: _Optional[str] = ...) -> None: ...
+
+class ArchivedUser(_message.Message):
+    __slots__ = ("id", "email", "display_name", "password_hash", "status", "roles", "created_at")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    EMAIL_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    PASSWORD_HASH_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    ROLES_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    email: str
+    display_name: str
+    password_hash: str
+    status: str
+    roles: _containers.RepeatedScalarFieldContainer[str]
+    created_at: str
+    def __init__(self, id: _Optional[str] = ..., email: _Optional[str] = ..., display_name: _Optional[str] = ..., password_hash: _Optional[str] = ..., status: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., created_at: _Optional[str] = ...) -> None: ...
+
+class ImportUsersRequest(_message.Message):
+    __slots__ = ("tenant_id", "tenant", "user")
+    TENANT_ID_FIELD_NUMBER: _ClassVar[int]
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    tenant_id: str
+    tenant: str
+    user: ArchivedUser
+    def __init__(self, tenant_id: _Optional[str] = ..., tenant: _Optional[str] = ..., user: _Optional[_Union[ArchivedUser, _Mapping]] = ...) -> None: ...
+
+class RenamedUser(_message.Message):
+    __slots__ = ("id", "new_id")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NEW_ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    new_id: str
+    def __init__(self, id: _Optional[str] = ..., new_id: _Optional[str] = ...) -> None: ...

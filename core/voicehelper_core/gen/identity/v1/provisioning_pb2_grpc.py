@@ -49,6 +49,16 @@ class ProvisioningServiceStub:
                 request_serializer=identity_dot_v1_dot_provisioning__pb2.IssueServiceTokenRequest.SerializeToString,
                 response_deserializer=identity_dot_v1_dot_provisioning__pb2.IssueServiceTokenResponse.FromString,
                 _registered_method=True)
+        self.ExportUsers = channel.unary_stream(
+                '/identity.v1.ProvisioningService/ExportUsers',
+                request_serializer=identity_dot_v1_dot_provisioning__pb2.ExportUsersRequest.SerializeToString,
+                response_deserializer=identity_dot_v1_dot_provisioning__pb2.ArchivedUser.FromString,
+                _registered_method=True)
+        self.ImportUsers = channel.stream_stream(
+                '/identity.v1.ProvisioningService/ImportUsers',
+                request_serializer=identity_dot_v1_dot_provisioning__pb2.ImportUsersRequest.SerializeToString,
+                response_deserializer=identity_dot_v1_dot_provisioning__pb2.RenamedUser.FromString,
+                _registered_method=True)
 
 
 class ProvisioningServiceServicer:
@@ -75,6 +85,20 @@ class ProvisioningServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExportUsers(self, request, context):
+        """All users of a tenant, for its archive, by age; none where identity does not know the tenant.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportUsers(self, request_iterator, context):
+        """Replaces all users of a tenant that is being restored from an archive; others' users are never changed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ProvisioningServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -92,6 +116,16 @@ def add_ProvisioningServiceServicer_to_server(servicer, server):
                     servicer.IssueServiceToken,
                     request_deserializer=identity_dot_v1_dot_provisioning__pb2.IssueServiceTokenRequest.FromString,
                     response_serializer=identity_dot_v1_dot_provisioning__pb2.IssueServiceTokenResponse.SerializeToString,
+            ),
+            'ExportUsers': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportUsers,
+                    request_deserializer=identity_dot_v1_dot_provisioning__pb2.ExportUsersRequest.FromString,
+                    response_serializer=identity_dot_v1_dot_provisioning__pb2.ArchivedUser.SerializeToString,
+            ),
+            'ImportUsers': grpc.stream_stream_rpc_method_handler(
+                    servicer.ImportUsers,
+                    request_deserializer=identity_dot_v1_dot_provisioning__pb2.ImportUsersRequest.FromString,
+                    response_serializer=identity_dot_v1_dot_provisioning__pb2.RenamedUser.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -175,6 +209,60 @@ class ProvisioningService:
             '/identity.v1.ProvisioningService/IssueServiceToken',
             identity_dot_v1_dot_provisioning__pb2.IssueServiceTokenRequest.SerializeToString,
             identity_dot_v1_dot_provisioning__pb2.IssueServiceTokenResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportUsers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/identity.v1.ProvisioningService/ExportUsers',
+            identity_dot_v1_dot_provisioning__pb2.ExportUsersRequest.SerializeToString,
+            identity_dot_v1_dot_provisioning__pb2.ArchivedUser.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportUsers(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/identity.v1.ProvisioningService/ImportUsers',
+            identity_dot_v1_dot_provisioning__pb2.ImportUsersRequest.SerializeToString,
+            identity_dot_v1_dot_provisioning__pb2.RenamedUser.FromString,
             options,
             channel_credentials,
             insecure,
