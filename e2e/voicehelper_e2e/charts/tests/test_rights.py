@@ -137,6 +137,7 @@ async def test_the_operator_keeps_resources(installed: Cluster) -> None:
             events = KubernetesEventRecorder(api)
             for _ in range(2):  # the second counts the first up
                 await events.record(made, "Tried", "with the rights of the chart")
+            await events.close()
             await store.set_finalizers(Cell, "kept", [])
             await store.delete(Cell, "kept")
             await store.set_finalizers(Tenant, "kept", [])
@@ -174,6 +175,8 @@ async def test_the_operator_makes_repairs_and_removes_a_cell(installed: Cluster)
             installed.kubectl("-n", HOME, "autoscale", "deployment", "cell", "--name=old", "--max=2")
             for kind in ("serviceaccount", "service", "resourcequota", "deployment", "poddisruptionbudget", "hpa"):
                 installed.kubectl("-n", HOME, "label", kind, "old", *labels)
+            opened = json.dumps({"spec": {"egress": [{}]}})
+            installed.kubectl("-n", HOME, "patch", "networkpolicy", "cell", "--type=merge", "-p", opened)
             await asyncio.sleep(1)
             async with asyncio.timeout(60):
                 while True:
@@ -186,6 +189,8 @@ async def test_the_operator_makes_repairs_and_removes_a_cell(installed: Cluster)
                 "-n", HOME, "get", "serviceaccounts,services,resourcequotas,deployments,pdb,hpa", "-o", "name"
             )
             assert "/old" not in left
+            policy = json.loads(installed.kubectl("-n", HOME, "get", "networkpolicy", "cell", "-o", "json"))
+            assert policy["spec"]["egress"] != [{}]
             await runtime.sleep(spec)
             assert await runtime.observe(CELL_ID) is None
             await runtime.remove(CELL_ID)
