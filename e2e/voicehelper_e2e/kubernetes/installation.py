@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+from voicehelper_core.names import PUBLIC_TENANT
 
 from voicehelper_e2e.charts import tools
 from voicehelper_e2e.cluster.at_hand import AtHand
@@ -96,7 +97,15 @@ class Installation:
         """A token of the tenant's admin."""
         status = self.get("tenant", tenant)["status"]
         secret = self.get("secret", f"tenant-{status['tenantId']}-admin", NAMESPACE)["data"]
-        email, password = (_plain(secret[key]) for key in ("email", "password"))
+        return self._token(tenant, *(_plain(secret[key]) for key in ("email", "password")))
+
+    def platform(self) -> httpx.Client:
+        """Speaks through the router for the platform's admin."""
+        known = json.loads(_plain(self.get("secret", "voicehelper", NAMESPACE)["data"]["identity.json"]))
+        token = self._token(PUBLIC_TENANT, known["platform_admin_email"], known["platform_admin_password"])
+        return self.client(PUBLIC_TENANT, token)
+
+    def _token(self, tenant: str, email: str, password: str) -> str:
         answer = httpx.post(
             f"{self.router}/api/v1/identity/login",
             headers={"X-Tenant-ID": tenant},

@@ -104,6 +104,7 @@ async def test_identity_keeps_tenants_and_shows_cells(installed: Cluster) -> Non
             assert (await store.get(Tenant, name)).spec.plan_ref == "team"
             await store.delete(Tenant, name)
         assert await store.list(Cell) == []
+        assert (await store.get(TenantPlan, "team")).spec.isolation == "shared"
 
 
 async def test_the_router_follows_tenants_and_cells(installed: Cluster) -> None:
