@@ -22,6 +22,8 @@ from voicehelper_e2e.kubernetes.stores import Stores
 NAMESPACE = "voicehelper-prod"
 _NODE_PORT = 30080
 _WAIT = "300s"
+_LITTLE = {"resources": {"requests": {"cpu": "10m"}}}
+"""Room for cells on a node of two cores."""
 
 
 @dataclass
@@ -124,7 +126,8 @@ class Installation:
             "environment": "e2e",
             "publicUrl": self.router,
             "stores": self.stores.values(),
-            "router": {"service": {"type": "NodePort", "nodePort": _NODE_PORT}},
+            "router": {"service": {"type": "NodePort", "nodePort": _NODE_PORT}, **_LITTLE, "xds": _LITTLE},
+            **{part: _LITTLE for part in ("operator", "identity", "analytics", "inference", "metricsAdapter")},
         }
         return _laid_over(own, self.values)
 

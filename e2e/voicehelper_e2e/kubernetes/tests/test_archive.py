@@ -54,7 +54,7 @@ def test_a_backup_and_an_archive_are_restored(hooli, tmp_path):
         assert answer.status_code == 200, answer.text
         backup.write_bytes(answer.content)
     verified(backup)
-    restore(hooli, backup, name="hooli-rehearsal")
+    restore(hooli, backup, name="hooli-rehearsal", plan="team")  # in the shared cell
     installation.kubectl("wait", "tenant/hooli-rehearsal", "--for=condition=Ready", "--timeout=180s")
     knows(hooli, "hooli-rehearsal")
     knows(hooli, "hooli")
