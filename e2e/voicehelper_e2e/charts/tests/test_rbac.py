@@ -78,7 +78,11 @@ EXPECTED: dict[str, set[Question]] = {
             CELL,
         ),
     },
-    "identity": {*each("tenants", "get list create patch delete"), *each("cells", "get list")},
+    "identity": {
+        *each("tenants", "get list create patch delete"),
+        *each("cells", "get list"),
+        *each("tenantplans", "get"),
+    },
     "router": {*each("tenants cells", "list watch"), *each("cellclasses", "list")},
     "analytics": set(),
     "inference": set(),

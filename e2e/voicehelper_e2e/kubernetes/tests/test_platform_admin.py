@@ -8,8 +8,8 @@ import pytest
 from voicehelper_e2e.kubernetes.people import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600), pytest.mark.enable_socket]
-API, NAME = "/api/v1/identity", "hooli"
-SPEC = {"planRef": "team", "admin": {"email": "admin@hooli.example"}, "deletion": {"policy": "Delete"}}
+API, NAME = "/api/v1/identity", "vandelay"
+SPEC = {"planRef": "team", "admin": {"email": "admin@vandelay.example"}, "deletion": {"policy": "Delete"}}
 
 
 @pytest.fixture
