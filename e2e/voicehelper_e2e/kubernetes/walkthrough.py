@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -107,9 +108,12 @@ def _word(word: str) -> str:
 
 
 def wrapper(path: Path, command: Sequence[str]) -> None:
-    """A program at ``path`` that is the command with more arguments."""
+    """A program at ``path`` that is the command with more arguments. Raises FileNotFoundError where it is not there."""
+    program = shutil.which(command[0])  # by its path: the wrapper may have the same name
+    if program is None:
+        raise FileNotFoundError(command[0])
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
+    path.write_text(f'#!/bin/sh\nexec {shlex.join([program, *command[1:]])} "$@"\n')
     path.chmod(0o755)
 
 

@@ -103,8 +103,10 @@ def test_a_block_that_does_not_end_is_ended(tmp_path):
 
 
 def test_programs_get_their_arguments(tmp_path, shell):
-    wrapper(tmp_path / "bin" / "say", ["/bin/echo", "a b", "c"])
-    shell.run(bash('bin/say "d  e"\n', "a b c d e\n"))
+    wrapper(tmp_path / "bin" / "echo", ["echo", "a b", "c"])
+    shell.run(bash('PATH="$PWD/bin:$PATH"\nenv echo "d  e"\n', "a b c d e\n"))
+    with pytest.raises(FileNotFoundError):
+        wrapper(tmp_path / "bin" / "none", ["there-is-no-such-program"])
 
 
 TABLE = "NAME     ID             AGE\nbakery   pon4fz7qq0zc   8s\n"
