@@ -129,7 +129,7 @@ class Installation:
             "publicUrl": self.router,
             "stores": self.stores.values(),
             "router": {"service": {"type": "NodePort", "nodePort": _NODE_PORT}, **_LITTLE, "xds": _LITTLE},
-            **{part: _LITTLE for part in ("operator", "identity", "analytics", "inference", "metricsAdapter")},
+            **dict.fromkeys(("operator", "identity", "analytics", "inference", "metricsAdapter"), _LITTLE),
         }
         return _laid_over(own, self.values)
 
