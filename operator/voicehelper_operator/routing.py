@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from voicehelper_core.ports import Change
 from voicehelper_crds import Cell, Tenant
 
+from voicehelper_operator.cells.rotation import ANNOTATION
 from voicehelper_operator.engine.queue import WorkQueue
 from voicehelper_operator.workloads.interface import workload_name
 
@@ -109,7 +110,8 @@ class Router:
         """Whether something else than the status changed: that one is written here, and needs no answer."""
         assert change.resource is not None
         meta = change.resource.metadata
-        asked = (meta.uid, meta.generation, meta.deletion_timestamp, tuple(meta.finalizers))
+        rotation = meta.annotations.get(ANNOTATION)
+        asked = (meta.uid, meta.generation, meta.deletion_timestamp, tuple(meta.finalizers), rotation)
         key = (change.kind, change.name)
         before, self._asked[key] = self._asked.get(key), asked
         return before != asked
