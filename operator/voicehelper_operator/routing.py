@@ -102,7 +102,7 @@ class Router:
         before = self._offered.pop(name, None)
         if cell is None:
             return True
-        told = cell.status.model_dump(exclude={"tenants"})
+        told = cell.status.model_dump(exclude={"tenants", "credentials"})
         self._offered[name] = now = (cell.metadata.uid, cell.metadata.deletion_timestamp, cell.spec, told)
         return before != now
 

@@ -35,10 +35,10 @@ class KubernetesRuntime:
         """The API is closed by whoever opened it."""
 
     async def changes(self) -> AsyncIterator[str]:
-        told: dict[str, tuple[bool, int, str] | None] = {}
+        told: dict[str, tuple[bool, bool, int, str] | None] = {}
         async for cell_id in self._objects.run():
             state = self._state(cell_id)
-            shown = (state.ready, state.restarts, state.message) if state else None
+            shown = (state.ready, state.settled, state.restarts, state.message) if state else None
             if told.get(cell_id) != shown or not self._objects.as_wanted(cell_id):
                 told[cell_id] = shown
                 yield workload_name(cell_id)
