@@ -88,6 +88,7 @@ class CellApplier:
             case "workload":
                 return await self._workload(seen, outcome)
             case "park":
+                self.draining.pop(seen.ref.cell_id, None)
                 outcome.hibernation = "Idle"
             case "begin-rotation":
                 await faults.point("operator.rotation.begin.before")
