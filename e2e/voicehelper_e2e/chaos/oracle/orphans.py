@@ -105,7 +105,8 @@ async def accounts(world: World) -> list[Finding]:
     def users() -> set[str]:
         from confluent_kafka import admin
 
-        return set(admin.AdminClient(world.kafka).describe_user_scram_credentials().result(20))
+        client = admin.AdminClient(world.kafka)  # its futures end with it
+        return set(client.describe_user_scram_credentials().result(20))
 
     known, found = await asyncio.to_thread(users), []
     for cell_id in world.cells:
