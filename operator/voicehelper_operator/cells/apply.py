@@ -70,6 +70,9 @@ class CellApplier:
             workload=seen.workload,
             rotation=seen.rotation,
         )
+        answers = seen.workload is not None and seen.workload.ready
+        if seen.rotation.phase and seen.cell.status.hibernation == "Idle" and not answers:
+            outcome.hibernation = "Idle"  # stopped for its new passwords: requests wait, whatever step fails now
         for step in steps:
             if not await self._step(seen, step, steps, outcome):
                 break

@@ -227,6 +227,25 @@ async def test_a_cell_that_is_never_without_requests_is_left_alone_for_a_while(m
     assert world.runtime.gaps == 0
 
 
+async def test_requests_wait_until_a_cell_that_was_stopped_answers_whatever_fails_meanwhile() -> None:
+    world = await made(seamless=False)
+    await apply(world, "one")
+    while (await cell(world)).status.hibernation != "Idle":
+        await world.pass_once()
+    world.runtime.ready = False
+    await world.pass_once()
+    assert world.runtime.running  # with the new passwords, and does not answer yet
+    world.slices[1].broken = "no broker answers"
+    for _ in range(3):
+        await world.pass_once()
+        assert (await cell(world)).status.hibernation == "Idle"
+    world.slices[1].broken, world.runtime.ready = "", True
+    await world.settle(20)
+    assert (await cell(world)).status.hibernation == ""
+    assert await open_accounts(world) == only("_b")
+    assert world.runtime.gaps == 0
+
+
 @pytest.mark.parametrize("seamless", [True, False])
 async def test_a_cell_that_sleeps_is_rotated_and_wakes_with_the_new_passwords(seamless: bool) -> None:
     world = await made(seamless=seamless, hibernate=True)
