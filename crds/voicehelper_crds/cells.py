@@ -157,6 +157,8 @@ class CellClassSpec(Model):
     """Replicas of each workload (Kubernetes); of an expanded cell's services at least so many."""
     max_replicas: int = Field(default=20, ge=1, le=100)
     """Replicas at most, of each service of an expanded cell."""
+    target_requests_per_second: int = Field(default=1000, ge=1, le=1_000_000)
+    """Requests a second and replica above which a service of an expanded cell gets more replicas (Kubernetes)."""
     priority_class: str = Field(default="", max_length=63)
     """PriorityClass of the pods (Kubernetes); plans choose it with their class. Empty: the cluster's default."""
 

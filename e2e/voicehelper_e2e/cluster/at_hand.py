@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from voicehelper_cli.failures import Failure
 from voicehelper_embedded.progress import Progress
 
-from voicehelper_e2e.cluster import project_image
+from voicehelper_e2e.cluster import images, project_image
 from voicehelper_e2e.cluster.bare import BareNode
 from voicehelper_e2e.cluster.choose import Way, chosen
 from voicehelper_e2e.cluster.commands import run
@@ -28,6 +29,7 @@ class AtHand:
     def __init__(self) -> None:
         self.way, _ = chosen()
         progress = Progress()
+        self._built: images.Image | None = None
         if self.way is Way.GIVEN:
             self.image = os.environ.get(IMAGE, "")
             if not self.image:
@@ -41,7 +43,16 @@ class AtHand:
         cluster.expect_running()
         image = project_image.built(progress.say)
         cluster.load(image)
+        self._load, self._built = cluster.load, image
         self.image, self.command = image.name, cluster.kubectl_command()
+
+    def tagged(self, tag: str) -> str:
+        """The project's image under another tag: what an upgrade changes. Raises Failure."""
+        if self._built is None:
+            raise Failure("images of a cluster that is given are not ours to name")
+        image = replace(self._built, name=f"{self.image.rpartition(':')[0]}:{tag}")
+        self._load(image)
+        return image.name
 
     def kubectl(self, *arguments: str, given: str | None = None) -> str:
         """Output of kubectl. Raises Failure."""

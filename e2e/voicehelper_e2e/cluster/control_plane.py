@@ -15,6 +15,7 @@ from voicehelper_e2e.cluster.daemons import Daemons
 from voicehelper_e2e.cluster.home import API_SERVICE, NODE, POD_CIDR, SERVICE_CIDR, Home
 
 _READY_SECONDS = 120
+_AUDIT_LOG_MB = 2000  # an hour of tests writes 40; what looks for something in it wants it whole
 _CLIENTS = {
     "admin": Subject("admin", "system:masters"),
     "controllers": Subject("system:kube-controller-manager"),
@@ -99,7 +100,7 @@ class ControlPlane:
             requestheader_extra_headers_prefix="X-Remote-Extra-", requestheader_group_headers="X-Remote-Group",
             requestheader_username_headers="X-Remote-User", proxy_client_cert_file=self._pki("aggregator.crt"),
             proxy_client_key_file=self._pki("aggregator.key"), audit_policy_file=self._pki("audit.yaml"),
-            audit_log_path=self._home.logs / "audit.jsonl", v=1,
+            audit_log_path=self._home.logs / "audit.jsonl", audit_log_maxsize=_AUDIT_LOG_MB, v=1,
         )  # fmt: skip
         self._until_ready()
 

@@ -10,7 +10,7 @@ import hashlib
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from voicehelper_e2e.cluster.home import cache
 ROOT = Path(__file__).resolve().parents[3]
 NAME = "localhost/voicehelper/voicehelper"
 ROOMS = ("crds", "core", "operator", "control_plane", "router", "cell", "analytics", "cli")
-EXTRAS = ("analytics", "cell", "cli", "control-plane", "inference", "kubernetes", "operator", "router")
+EXTRAS = ("analytics", "cell", "cli", "control-plane", "inference", "kubernetes", "operator", "router", "vault")
 PACKAGES = ("ca-certificates", "libpython3.11-stdlib", "python3.11-minimal", "libstdc++6", "tzdata")
 _NOT_NEEDED = (
     "debconf", "dpkg", "install-info", "mailcap", "media-types", "mime-support", "openssl", "readline-common",
@@ -41,7 +41,11 @@ def built(say: Callable[[str], None]) -> images.Image:
     folder = cache() / "images"
     folder.mkdir(parents=True, exist_ok=True)
     layers = [_base(folder, say), _environment(folder, say), _code(folder)]
-    tag = hashlib.sha256("".join(path.name for path in layers).encode()).hexdigest()[:12]
+    return described(layers, hashlib.sha256("".join(path.name for path in layers).encode()).hexdigest()[:12])
+
+
+def described(layers: Sequence[Path], tag: str) -> images.Image:
+    """How it is run and what it says of itself; the Containerfile says the same."""
     code = ":".join(f"/{_CODE}/{room}" for room in ROOMS)
     return images.Image(
         f"{NAME}:{tag}",
@@ -123,7 +127,7 @@ def _closure() -> set[str]:
 
 def _environment(folder: Path, say: Callable[[str], None]) -> Path:
     """The distributions of the extras, with all that they require."""
-    wanted = {found.metadata["Name"]: found for found in _distributions()}
+    wanted = {found.metadata["Name"]: found for found in distributions()}
     digest = _digest(f"{name} {wanted[name].version}" for name in sorted(wanted))
 
     def entries() -> Entries:
@@ -139,7 +143,8 @@ def _environment(folder: Path, say: Callable[[str], None]) -> Path:
     return _kept(folder, "environment", digest, entries)
 
 
-def _distributions() -> Iterator[metadata.Distribution]:
+def distributions() -> Iterator[metadata.Distribution]:
+    """Of this machine's environment, what the extras need."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = [*project["dependencies"], *(line for name in EXTRAS for line in project["optional-dependencies"][name])]
     queue = [Requirement(line) for line in wanted]

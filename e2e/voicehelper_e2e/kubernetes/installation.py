@@ -7,9 +7,11 @@ import json
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+from voicehelper_core.names import PUBLIC_TENANT
 
 from voicehelper_e2e.charts import tools
 from voicehelper_e2e.cluster.at_hand import AtHand
@@ -21,6 +23,8 @@ from voicehelper_e2e.kubernetes.stores import Stores
 NAMESPACE = "voicehelper-prod"
 _NODE_PORT = 30080
 _WAIT = "300s"
+_LITTLE = {"resources": {"requests": {"cpu": "10m"}}}
+"""Room for cells on a node of two cores."""
 
 
 @dataclass
@@ -30,6 +34,7 @@ class Installation:
     cluster: AtHand
     stores: Stores
     values: dict[str, Any] = field(default_factory=dict)
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def router(self) -> str:
@@ -96,7 +101,15 @@ class Installation:
         """A token of the tenant's admin."""
         status = self.get("tenant", tenant)["status"]
         secret = self.get("secret", f"tenant-{status['tenantId']}-admin", NAMESPACE)["data"]
-        email, password = (_plain(secret[key]) for key in ("email", "password"))
+        return self._token(tenant, *(_plain(secret[key]) for key in ("email", "password")))
+
+    def platform(self) -> httpx.Client:
+        """Speaks through the router for the platform's admin."""
+        known = json.loads(_plain(self.get("secret", "voicehelper", NAMESPACE)["data"]["identity.json"]))
+        token = self._token(PUBLIC_TENANT, known["platform_admin_email"], known["platform_admin_password"])
+        return self.client(PUBLIC_TENANT, token)
+
+    def _token(self, tenant: str, email: str, password: str) -> str:
         answer = httpx.post(
             f"{self.router}/api/v1/identity/login",
             headers={"X-Tenant-ID": tenant},
@@ -115,7 +128,8 @@ class Installation:
             "environment": "e2e",
             "publicUrl": self.router,
             "stores": self.stores.values(),
-            "router": {"service": {"type": "NodePort", "nodePort": _NODE_PORT}},
+            "router": {"service": {"type": "NodePort", "nodePort": _NODE_PORT}, **_LITTLE, "xds": _LITTLE},
+            **dict.fromkeys(("operator", "identity", "analytics", "inference", "metricsAdapter"), _LITTLE),
         }
         return _laid_over(own, self.values)
 

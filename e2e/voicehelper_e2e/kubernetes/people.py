@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+from voicehelper_embedded.throwaway import tenant
 
 from voicehelper_e2e.cluster.project_image import ROOT
 from voicehelper_e2e.kubernetes.installation import Installation
@@ -31,6 +32,20 @@ class People:
         kubectl("wait", *(f"tenant/{name}" for name in TENANTS), "--for=condition=Ready", f"--timeout={_READY}")
         for name in TENANTS:
             self._until_upgraded(name)
+
+    def join(self, name: str, **spec: Any) -> None:
+        """One more tenant, with a cell of its own unless its plan says otherwise; until it is ready. Raises Failure."""
+        self.installation.cluster.apply(self.manifest(name, **spec))
+        self.installation.kubectl("wait", f"tenant/{name}", "--for=condition=Ready", f"--timeout={_READY}")
+
+    def manifest(self, name: str, *, plan: str = "enterprise", **spec: Any) -> dict[str, Any]:
+        """Of a tenant of which nothing is left when it is deleted."""
+        return tenant(name, plan, **spec)
+
+    def leave(self, *names: str) -> None:
+        """Tenants that are deleted, until they are gone. Raises Failure."""
+        listed = [f"tenant/{name}" for name in names]
+        self.installation.kubectl("delete", *listed, "--ignore-not-found", f"--timeout={_READY}")
 
     def _until_upgraded(self, tenant: str) -> None:
         """Cells of before an upgrade may be on their way to the new release still."""

@@ -101,6 +101,11 @@ class Stores:
         buckets = self.folder / "s3" / "data"
         return found + [f"bucket {path.name}" for path in buckets.iterdir() if cell_id in path.name]
 
+    @property
+    def archives(self) -> list[Path]:
+        """What the S3 server keeps in the bucket of archives."""
+        return sorted(path for path in (self.folder / "s3" / "data" / "archives").rglob("*.tar.gz") if path.is_file())
+
     async def _postgres_traces(self, cell_id: str) -> list[str]:
         connection = await asyncpg.connect(self._role("postgres"))
         try:

@@ -87,7 +87,14 @@ class Observation:
     def size(self) -> Size:
         """What the class gives the workload."""
         given = self.cell_class or CellClassSpec()
-        return Size(given.cpu, given.memory, given.replicas, given.priority_class, given.max_replicas)
+        return Size(
+            given.cpu,
+            given.memory,
+            given.replicas,
+            given.priority_class,
+            given.max_replicas,
+            given.target_requests_per_second,
+        )
 
 
 async def observe(

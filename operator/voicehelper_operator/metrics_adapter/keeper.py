@@ -1,55 +1,37 @@
-"""Keeps the certificate where all replicas and the API server find it."""
+"""The adapter's certificate, which nobody has to install: the APIService says whose signature is trusted."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import base64
 
-from voicehelper_core import errors
-from voicehelper_core.certificates import Pair
-from voicehelper_core.kubernetes_api import Api
-from voicehelper_core.kubernetes_api.kinds import API_SERVICE, SECRET
-from voicehelper_core.log import get_logger
+from voicehelper_core.certificates import CA_FILE, Pair
+from voicehelper_core.kubernetes_api import Api, KubernetesSecretStore
+from voicehelper_core.kubernetes_api.kinds import API_SERVICE
 
-from voicehelper_operator.metrics_adapter import certificate
+from voicehelper_operator.certificates import SharedCertificates
 from voicehelper_operator.metrics_adapter.documents import GROUP, VERSION
 from voicehelper_operator.metrics_adapter.settings import MetricsAdapterSettings
 
-log = get_logger(__name__)
 MANAGER = "voicehelper-metrics-adapter"
-_SERVICE = f"{VERSION}.{GROUP}"
-_TRIES = 5
+_SERVER, _API = "metrics-adapter", f"{VERSION}.{GROUP}"
 
 
 class Keeper:
-    """One a replica; whichever is first renews."""
+    """One a replica."""
 
     def __init__(self, api: Api, settings: MetricsAdapterSettings) -> None:
-        self.api, self._namespace, self._name = api, settings.namespace, settings.certificate_secret
-        self._host = f"{settings.service}.{settings.namespace}.svc"
+        self.api = api
+        secrets = KubernetesSecretStore(api, settings.namespace, manager=MANAGER)
+        hosts = [f"{settings.service}.{settings.namespace}.svc"]
+        self._shared = SharedCertificates(secrets, settings.certificate_secret, _SERVER, hosts)
 
     async def current(self) -> Pair:
-        """What to serve with, which the API server has been told to trust. Raises AppError."""
-        now = datetime.now(UTC)
-        pairs = await self._agreed(now)
-        await self._publish(certificate.bundle(pairs))
-        return certificate.serving(pairs, now)
-
-    async def _agreed(self, now: datetime) -> tuple[Pair, ...]:
-        for _ in range(_TRIES):
-            found = await self.api.get(SECRET, self._name, self._namespace)
-            present = certificate.of_secret(found.get("data") or {})
-            wanted = certificate.renewed(present, self._host, now)
-            if wanted == present:
-                return present
-            try:
-                await self.api.replace({**found, "data": certificate.to_secret(wanted)}, manager=MANAGER)
-            except errors.Conflict:
-                continue  # another replica was quicker
-            log.info("a certificate was made", host=self._host)
-            return wanted
-        raise errors.Unavailable(f"Secret {self._namespace}/{self._name} does not stay as it was written")
+        """What to serve with, whose authority the API server has been told to trust. Raises AppError."""
+        current = await self._shared.look()
+        await self._publish(base64.b64encode(current.files(_SERVER)[CA_FILE].encode()).decode())
+        return current.leaves[_SERVER]
 
     async def _publish(self, bundle: str) -> None:
-        found = await self.api.get(API_SERVICE, _SERVICE)
+        found = await self.api.get(API_SERVICE, _API)
         if found["spec"].get("caBundle") != bundle:
-            await self.api.merge(API_SERVICE, _SERVICE, {"spec": {"caBundle": bundle}}, manager=MANAGER)
+            await self.api.merge(API_SERVICE, _API, {"spec": {"caBundle": bundle}}, manager=MANAGER)

@@ -18,6 +18,8 @@ class Size:
     replicas: int = 1
     priority_class: str = ""
     most_replicas: int = 20
+    requests_per_second: int = 1000
+    """Of a replica, before there are more."""
 
 
 @dataclass(frozen=True, slots=True)

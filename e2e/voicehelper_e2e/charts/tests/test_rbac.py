@@ -62,13 +62,13 @@ def each(resources: str, verbs: str, namespace: str = "", name: str = "") -> set
     return {(verb, resource, namespace, name) for resource in resources.split() for verb in verbs.split()}
 
 
-ALL = "list watch create patch delete"
+ALL = "get list watch create patch delete"
 EXPECTED: dict[str, set[Question]] = {
     "operator": {
         *each("tenants tenantplans cells cellclasses", "get list watch"),
         *each("tenants cells tenants/status cells/status", "patch"),
         *each("cells", "create delete"),
-        *each("namespaces", f"get {ALL}"),
+        *each("namespaces", ALL),
         *each("pods", "list watch", CELL),
         *each("jobs", "get create delete", CELL),
         *each(
@@ -78,7 +78,11 @@ EXPECTED: dict[str, set[Question]] = {
             CELL,
         ),
     },
-    "identity": {*each("tenants", "get list create patch delete"), *each("cells", "get list")},
+    "identity": {
+        *each("tenants", "get list create patch delete"),
+        *each("cells", "get list"),
+        *each("tenantplans", "get"),
+    },
     "router": {*each("tenants cells", "list watch"), *each("cellclasses", "list")},
     "analytics": set(),
     "inference": set(),
@@ -116,7 +120,7 @@ def test_secrets_by_name(account: str, installed: Cluster, tmp_path: Path) -> No
         *(
             question
             for place in (CELL, SYSTEM, "")
-            for question in each("secrets", "list watch create patch", place, "voicehelper-cell")
+            for question in each("secrets", "get list watch create patch", place, "voicehelper-cell")
         ),
         *(
             question
@@ -166,7 +170,7 @@ def test_events(account: str, installed: Cluster, tmp_path: Path) -> None:
         (("create", "deployment", "intruder", "--image=x", "-n", OWN), "in namespaces of cells"),
         (("delete", "serviceaccount", "router", "-n", OWN), "in namespaces of cells"),
         (("create", "clusterrolebinding", "me", "--clusterrole=cluster-admin", "--user=me"), "cannot create"),
-        (("get", "secret", "voicehelper-cell", "-n", SYSTEM), "cannot get"),
+        (("get", "secret", "voicehelper-step", "-n", SYSTEM), "cannot get"),
     ],
 )
 def test_the_operator_writes_in_the_namespaces_of_cells_only(

@@ -214,6 +214,53 @@ def test_production_has_the_founding_numbers() -> None:
     }  # fmt: skip
 
 
+def test_production_makes_the_founding_namespaces_beside_its_own() -> None:
+    found = {item["metadata"]["name"]: item["metadata"] for item in rendered(case="production") if is_namespace(item)}
+    assert {render.NAMESPACE, *found} == {
+        "voicehelper-prod", "voicehelper-staging", "voicehelper-dev", "voicehelper-monitoring", "istio-system",
+    }  # fmt: skip
+    for metadata in found.values():
+        assert metadata["labels"]["pod-security.kubernetes.io/enforce"]
+        assert metadata["annotations"]["helm.sh/resource-policy"] == "keep"
+
+
+def is_namespace(item: render.Object) -> bool:
+    return bool(item["kind"] == "Namespace")
+
+
+def test_production_keeps_its_quota_at_full_scale() -> None:
+    """Where a namespace has a quota, a container without an amount makes no pod at all."""
+    found = rendered(case="production")
+    scaled = {
+        item["metadata"]["name"]: item["spec"]["maxReplicas"]
+        for item in found
+        if item["kind"] == "HorizontalPodAutoscaler"
+    }
+    count, sums = 0, dict.fromkeys(("requests.cpu", "requests.memory", "limits.cpu", "limits.memory"), 0.0)
+    for item in found:
+        if item["kind"] not in ("Deployment", "Job"):
+            continue
+        pod = item["spec"]["template"]["spec"]
+        # And one more of each while it is replaced.
+        replicas = scaled.get(item["metadata"]["name"], item["spec"].get("replicas", 1)) + 1
+        count += replicas
+        for name in sums:
+            bound, resource = name.split(".")
+            together = sum(amount(one["resources"][bound][resource]) for one in pod["containers"])
+            first = max((amount(one["resources"][bound][resource]) for one in pod.get("initContainers", ())), default=0)
+            sums[name] += replicas * max(together, first)
+    hard = render.named(found, "ResourceQuota", "voicehelper")["spec"]["hard"]
+    assert count <= int(hard["pods"])
+    assert {name: sums[name] <= amount(hard[name]) for name in sums} == dict.fromkeys(sums, True)
+
+
+def amount(text: str | int) -> float:
+    """Cores, or MiB."""
+    units = {"m": 1e-3, "Mi": 1, "Gi": 1024}
+    unit = next((name for name in units if str(text).endswith(name)), "")
+    return float(str(text).removesuffix(unit)) * units.get(unit, 1)
+
+
 def test_small_fits_beside_two_cells_on_two_cores() -> None:
     """Requests of all pods and of the largest step, in thousandths of a core and MiB."""
     cpu, memory = [], []

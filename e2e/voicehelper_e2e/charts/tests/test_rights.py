@@ -40,6 +40,12 @@ EXTRA = (
     ("poddisruptionbudget", "old", "--selector=a=b", "--min-available=1"),
 )
 """What nobody asks for any more, of the kinds that a cell may have."""
+EDITED = (
+    *("serviceaccount/voicehelper-cell", "secret/voicehelper-cell", "resourcequota/voicehelper-cell"),
+    *("limitrange/voicehelper-cell", "networkpolicy/default-deny", "service/cell", "deployment/cell"),
+    "poddisruptionbudget/cell",
+)
+"""One of each kind that a compact cell has."""
 
 
 def refused() -> dict[str, float]:
@@ -93,6 +99,15 @@ def tenant(name: str) -> dict[str, object]:
     return manifest("Tenant", name, {"planRef": "team", "admin": {"email": "a@b.example"}})
 
 
+def copied_as_old(cluster: Cluster, kind: str, name: str) -> None:
+    """One more of the kind, which nobody asks for."""
+    item = json.loads(cluster.kubectl("-n", HOME, "get", kind, name, "-o", "json"))
+    item["metadata"] = {"name": "old", "labels": item["metadata"]["labels"]}
+    file = cluster.folder / "old.json"
+    file.write_text(json.dumps(item))
+    cluster.kubectl("-n", HOME, "create", "-f", str(file))
+
+
 async def test_identity_keeps_tenants_and_shows_cells(installed: Cluster) -> None:
     async with connected(installed, "identity") as api:
         store = KubernetesResourceStore(api)
@@ -104,6 +119,7 @@ async def test_identity_keeps_tenants_and_shows_cells(installed: Cluster) -> Non
             assert (await store.get(Tenant, name)).spec.plan_ref == "team"
             await store.delete(Tenant, name)
         assert await store.list(Cell) == []
+        assert (await store.get(TenantPlan, "team")).spec.isolation == "shared"
 
 
 async def test_the_router_follows_tenants_and_cells(installed: Cluster) -> None:
@@ -137,6 +153,7 @@ async def test_the_operator_keeps_resources(installed: Cluster) -> None:
             events = KubernetesEventRecorder(api)
             for _ in range(2):  # the second counts the first up
                 await events.record(made, "Tried", "with the rights of the chart")
+            await events.close()
             await store.set_finalizers(Cell, "kept", [])
             await store.delete(Cell, "kept")
             await store.set_finalizers(Tenant, "kept", [])
@@ -174,6 +191,11 @@ async def test_the_operator_makes_repairs_and_removes_a_cell(installed: Cluster)
             installed.kubectl("-n", HOME, "autoscale", "deployment", "cell", "--name=old", "--max=2")
             for kind in ("serviceaccount", "service", "resourcequota", "deployment", "poddisruptionbudget", "hpa"):
                 installed.kubectl("-n", HOME, "label", kind, "old", *labels)
+            for kind, name in (("limitrange", "voicehelper-cell"), ("networkpolicy", "step")):
+                copied_as_old(installed, kind, name)
+            opened = json.dumps({"spec": {"egress": [{}]}})
+            installed.kubectl("-n", HOME, "patch", "networkpolicy", "cell", "--type=merge", "-p", opened)
+            installed.kubectl("-n", HOME, "label", "--overwrite", *EDITED, f"{naming.PART_OF}=somebody-else")
             await asyncio.sleep(1)
             async with asyncio.timeout(60):
                 while True:
@@ -182,10 +204,12 @@ async def test_the_operator_makes_repairs_and_removes_a_cell(installed: Cluster)
                         break
                     except errors.Unavailable:  # the deployment that is not wanted ends first
                         await asyncio.sleep(0.5)
-            left = installed.kubectl(
-                "-n", HOME, "get", "serviceaccounts,services,resourcequotas,deployments,pdb,hpa", "-o", "name"
-            )
-            assert "/old" not in left
+            kinds = "serviceaccounts,services,resourcequotas,limitranges,networkpolicies,deployments,pdb,hpa"
+            assert "/old" not in installed.kubectl("-n", HOME, "get", kinds, "-o", "name")
+            found = json.loads(installed.kubectl("-n", HOME, "get", *EDITED, "-o", "json"))["items"]
+            assert {item["metadata"]["labels"][naming.PART_OF] for item in found} == {"voicehelper"}
+            policy = json.loads(installed.kubectl("-n", HOME, "get", "networkpolicy", "cell", "-o", "json"))
+            assert policy["spec"]["egress"] != [{}]
             await runtime.sleep(spec)
             assert await runtime.observe(CELL_ID) is None
             await runtime.remove(CELL_ID)

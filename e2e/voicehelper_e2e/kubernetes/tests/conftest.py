@@ -12,6 +12,7 @@ from voicehelper_e2e.cluster.at_hand import AtHand
 from voicehelper_e2e.kubernetes.installation import Installation
 from voicehelper_e2e.kubernetes.people import People
 from voicehelper_e2e.kubernetes.stores import Stores
+from voicehelper_e2e.kubernetes.wide import Wide
 
 KEEP = "VOICEHELPER_E2E_KEEP"
 """Set, the installation stays when the tests end, and the next run uses it."""
@@ -22,7 +23,7 @@ def installation() -> Iterator[Installation]:
     """Installed or upgraded; with the shared cell of the examples."""
     say, stores = Progress().say, Stores()
     stores.up(say)
-    installation = Installation(AtHand(), stores)
+    installation = Installation(AtHand(), stores, {"metricsAdapter": {"enabled": True, "replicas": 1}})
     try:
         installation.install(say)
         yield installation
@@ -38,3 +39,14 @@ def people(installation: Installation) -> People:
     people = People(installation)
     people.arrive()
     return people
+
+
+@pytest.fixture(scope="session")
+def wide(people: People) -> Iterator[Wide]:
+    """``initrode`` in an expanded cell of its own, ready."""
+    wide = Wide(people)
+    try:
+        wide.arrive()
+        yield wide
+    finally:
+        wide.leave()

@@ -11,6 +11,18 @@ from voicehelper_e2e.kubernetes.people import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600), pytest.mark.enable_socket]
 _MENDED_SECONDS = 10
+_PART_OF = "app.kubernetes.io/part-of"
+MADE = [
+    ("service", "cell"),
+    ("secret", "voicehelper-cell"),
+    ("networkpolicy", "default-deny"),
+    ("networkpolicy", "cell"),
+    ("resourcequota", "voicehelper-cell"),
+    ("limitrange", "voicehelper-cell"),
+    ("poddisruptionbudget", "cell"),
+    ("deployment", "cell"),
+]
+"""What a cell consists of, besides its namespace and its account."""
 
 
 def there(people, kind, name, namespace):
@@ -20,19 +32,7 @@ def there(people, kind, name, namespace):
         return None
 
 
-@pytest.mark.parametrize(
-    ("kind", "name"),
-    [
-        ("service", "cell"),
-        ("secret", "voicehelper-cell"),
-        ("networkpolicy", "default-deny"),
-        ("networkpolicy", "cell"),
-        ("resourcequota", "voicehelper-cell"),
-        ("limitrange", "voicehelper-cell"),
-        ("poddisruptionbudget", "cell"),
-        ("deployment", "cell"),
-    ],
-)
+@pytest.mark.parametrize(("kind", "name"), MADE)
 def test_what_is_deleted_is_made_again(people, kind, name):
     namespace = people.namespace("acme")
     before = there(people, kind, name, namespace)
@@ -41,6 +41,18 @@ def test_what_is_deleted_is_made_again(people, kind, name):
         lambda: there(people, kind, name, namespace) not in (None, before), f"{kind} is back", 60, pause=0.2
     )
     print(json.dumps({"figure": f"{kind} made again", "seconds": round(seconds, 1)}))
+    assert seconds <= _MENDED_SECONDS
+
+
+@pytest.mark.parametrize(("kind", "name"), [*MADE, ("serviceaccount", "voicehelper-cell")])
+def test_what_is_edited_is_set_right(people, kind, name):
+    """The operator reads who has written the field, for which it needs a right of its own."""
+    namespace = people.namespace("acme")
+    people.installation.kubectl("label", kind, name, "-n", namespace, "--overwrite", f"{_PART_OF}=somebody-else")
+    seconds = until(
+        lambda: people.installation.get(kind, name, namespace)["metadata"]["labels"][_PART_OF] == "voicehelper",
+        f"the label of the {kind} is as it was", 60, pause=0.2,
+    )  # fmt: skip
     assert seconds <= _MENDED_SECONDS
 
 

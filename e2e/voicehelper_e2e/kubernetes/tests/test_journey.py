@@ -79,22 +79,11 @@ def test_a_cell_is_bounded_and_closed(people):
 
 def test_deleting_a_tenant_leaves_nothing(people):
     installation = people.installation
-    manifest = {
-        "apiVersion": "voicehelper.io/v1alpha1",
-        "kind": "Tenant",
-        "metadata": {"name": "initech"},
-        "spec": {
-            "planRef": "enterprise",
-            "admin": {"email": "admin@initech.example"},
-            "deletion": {"policy": "Delete"},
-        },
-    }
-    installation.cluster.apply(manifest)
-    installation.kubectl("wait", "tenant/initech", "--for=condition=Ready", "--timeout=180s")
+    people.join("initech")
     cell_id = installation.get("tenant", "initech")["status"]["cellId"]
     with people.client("initech") as client:
         people.upload(client, "a.md", "# A\n\nSomething that Initech knows.")
-    installation.kubectl("delete", "tenant/initech", "--timeout=180s")
+    people.leave("initech")
     left = installation.kubectl("get", "cells,namespaces", "-o", "name").split()
     assert not [name for name in left if "initech" in name or cell_id in name]
     until(lambda: not people.installation.stores.traces(cell_id), "the stores know nothing of the cell", 30)

@@ -99,9 +99,13 @@ class Objects:
         """Nothing is wanted of the cell any more."""
         self._wanted.pop(cell_id, None)
 
+    def found(self, manifest: Manifest) -> Object | None:
+        """The object of a manifest, as it is."""
+        return self._found.get(key_of(kind_of(manifest), manifest))
+
     def lacking(self, manifest: Manifest) -> str | None:
         """The first field that is not as it should be; None where the object is as the manifest says."""
-        found = self._found.get(key_of(kind_of(manifest), manifest))
+        found = self.found(manifest)
         return "." if found is None or found["metadata"].get("deletionTimestamp") else lacking(manifest, found)
 
     def as_wanted(self, cell_id: str) -> bool:

@@ -12,7 +12,7 @@ from voicehelper_core.kubernetes_api.client import Object
 from voicehelper_core.kubernetes_api.kinds import kind_of
 
 from voicehelper_operator.workloads.interface import WorkloadSpec, WorkloadState, workload_name
-from voicehelper_operator.workloads.kubernetes import manifests, naming, ownership, states, steps
+from voicehelper_operator.workloads.kubernetes import manifests, naming, ownership, room, states, steps
 from voicehelper_operator.workloads.kubernetes.components import GRPC, HTTP, TOPOLOGIES, components, entry
 from voicehelper_operator.workloads.kubernetes.manifests import Manifest
 from voicehelper_operator.workloads.kubernetes.objects import Objects, stamped
@@ -35,10 +35,11 @@ class KubernetesRuntime:
         """The API is closed by whoever opened it."""
 
     async def changes(self) -> AsyncIterator[str]:
-        told: dict[str, tuple[bool, bool, int, str] | None] = {}
+        told: dict[str, tuple[bool, bool, bool, int, str] | None] = {}
         async for cell_id in self._objects.run():
             state = self._state(cell_id)
-            shown = (state.ready, state.settled, state.restarts, state.message) if state else None
+            rolled = all(map(states.settled, self._objects.of(cell_id, k.DEPLOYMENT)))
+            shown = (state.ready, rolled, state.settled, state.restarts, state.message) if state else None
             if told.get(cell_id) != shown or not self._objects.as_wanted(cell_id):
                 told[cell_id] = shown
                 yield workload_name(cell_id)
@@ -84,7 +85,7 @@ class KubernetesRuntime:
     async def _apply(self, spec: WorkloadSpec, wanted: list[Manifest], *, prune: bool = True) -> None:
         """Write what is not as it should be. Raises Conflict at the end where others own a field."""
         await self._until_synced()
-        wanted = [stamped(manifest) for manifest in wanted]
+        wanted = room.kept(self._objects, [stamped(manifest) for manifest in wanted])
         unwanted: list[tuple[k.Kind, Object]] = []
         if prune:
             self._objects.want(spec.cell_id, wanted)

@@ -10,11 +10,10 @@ from typing import Any
 
 from voicehelper_operator.metrics_adapter.documents import METRIC
 from voicehelper_operator.workloads.interface import WorkloadSpec
+from voicehelper_operator.workloads.kubernetes.manifests import quantities
 from voicehelper_operator.workloads.kubernetes.manifests.types import Manifest, manifest
 
 _PERCENT = {"cpu": 70, "memory": 80}
-_REQUESTS = "1k"
-"""A second and pod, as the API server writes a thousand."""
 
 
 def render(spec: WorkloadSpec, component: str) -> Manifest:
@@ -23,7 +22,7 @@ def render(spec: WorkloadSpec, component: str) -> Manifest:
         "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": component},
         "minReplicas": spec.size.replicas,
         "maxReplicas": max(spec.size.replicas, spec.size.most_replicas),
-        "metrics": [*(_resource(name, percent) for name, percent in _PERCENT.items()), _requests()],
+        "metrics": [*(_resource(name, percent) for name, percent in _PERCENT.items()), _requests(spec)],
         "behavior": {
             "scaleUp": {
                 "stabilizationWindowSeconds": 0,
@@ -45,8 +44,8 @@ def _resource(name: str, percent: int) -> dict[str, Any]:
     return {"type": "Resource", "resource": {"name": name, "target": target}}
 
 
-def _requests() -> dict[str, Any]:
-    target = {"type": "AverageValue", "averageValue": _REQUESTS}
+def _requests(spec: WorkloadSpec) -> dict[str, Any]:
+    target = {"type": "AverageValue", "averageValue": quantities.number(spec.size.requests_per_second)}
     return {"type": "Pods", "pods": {"metric": {"name": METRIC}, "target": target}}
 
 

@@ -1,4 +1,4 @@
-"""Amounts of CPU and memory, in the form in which the API server writes them."""
+"""Amounts, in the form in which the API server writes them."""
 
 from __future__ import annotations
 
@@ -25,3 +25,8 @@ def cpu(milli: int) -> str:
 def memory(mebi: int) -> str:
     """As the API server writes it: the largest unit that divides it."""
     return f"{mebi // 1024}Gi" if mebi % 1024 == 0 else f"{mebi}Mi"
+
+
+def number(whole: int) -> str:
+    """As the API server writes it: thousands and millions by their letter."""
+    return next((f"{whole // by}{unit}" for by, unit in ((10**6, "M"), (10**3, "k")) if whole % by == 0), str(whole))

@@ -169,6 +169,14 @@ def test_the_autoscaler_has_the_founding_numbers():
     assert [tuple(policy.values()) for policy in down["policies"]] == [("Percent", 50, 60)]
 
 
+@pytest.mark.parametrize(
+    ("wanted", "written"), [(5, "5"), (1000, "1k"), (1500, "1500"), (20_000, "20k"), (1_000_000, "1M")]
+)
+def test_a_class_says_how_many_requests_a_replica_takes(wanted, written):
+    spec = autoscaler.render(replace(SPECS["dedicated"], size=Size(requests_per_second=wanted)), "web")["spec"]
+    assert spec["metrics"][2]["pods"]["target"]["averageValue"] == written
+
+
 def test_an_autoscaler_never_asks_for_less_than_its_least():
     size = Size(replicas=5, most_replicas=2)
     spec = autoscaler.render(replace(SPECS["dedicated"], size=size), "web")["spec"]

@@ -101,6 +101,30 @@ async def test_made_once_and_written_no_more(api, running, spec):
     assert await versions(api, spec) == before
 
 
+async def test_a_quota_shrinks_once_nothing_larger_runs(api, running, spec):
+    """A rolling update makes a new pod first, for which the smaller quota has no room beside the old one."""
+
+    async def memory():
+        found = await api.get(k.RESOURCE_QUOTA, "voicehelper-cell", naming.namespace(spec.cell_id))
+        return found["spec"]["hard"]["limits.memory"]
+
+    large, small = (replace(spec, size=replace(spec.size, memory=memory)) for memory in ("8Gi", "1Gi"))
+    await running.runtime.ensure(large)
+    await pretend_ready(api, large, large.size.replicas)
+    before = await memory()
+    await asyncio.sleep(0.5)
+    await running.runtime.ensure(small)
+    assert await memory() == before
+    await asyncio.sleep(0.5)
+    running.changed.clear()
+    await pretend_ready(api, small, small.size.replicas)
+    await until(lambda: _is(workload_name(spec.cell_id) in running.changed))
+    await running.runtime.ensure(small)
+    assert await memory() != before
+    await running.runtime.ensure(large)
+    assert await memory() == before, "it grows at once"
+
+
 @pytest.mark.parametrize(
     ("kind", "name", "change"),
     [
@@ -120,6 +144,7 @@ async def test_made_once_and_written_no_more(api, running, spec):
 )
 async def test_drift_is_news_and_is_repaired(api, running, spec, kind, name, change):
     await running.runtime.ensure(spec)
+    await pretend_ready(api, spec, spec.size.replicas)
     await asyncio.sleep(0.5)
     running.changed.clear()
     namespace = naming.namespace(spec.cell_id)

@@ -1,0 +1,77 @@
+"""A new operator beside a hundred tenants: no pod of a cell is touched, nothing is written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from voicehelper_e2e.kubernetes.installation import NAMESPACE
+from voicehelper_e2e.kubernetes.people import until
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900), pytest.mark.enable_socket]
+TENANTS = 100
+OF_CELLS = "app.kubernetes.io/managed-by=voicehelper-operator"
+
+
+@pytest.fixture
+def crowd(people):
+    names = [f"crowd-{number}" for number in range(TENANTS - 2)]
+    people.installation.cluster.apply(*(people.manifest(name, plan="team") for name in names))
+    people.installation.kubectl(
+        "wait", *(f"tenant/{name}" for name in names), "--for=condition=Ready", "--timeout=240s"
+    )
+    yield people
+    people.leave(*names)
+
+
+def listed(people, kinds):
+    """What of cells there is, with the version that the last write gave it."""
+    found = people.installation.cluster.listed(kinds, "-A", "-l", OF_CELLS)
+    return {
+        (item["kind"], item["metadata"]["namespace"], item["metadata"]["name"]): (
+            item["metadata"]["uid"],
+            item["metadata"]["generation"] if item["kind"] == "Deployment" else item["metadata"]["resourceVersion"],
+        )
+        for item in found
+    }
+
+
+def pods(people):
+    return {
+        item["metadata"]["uid"]: [status["restartCount"] for status in item["status"]["containerStatuses"]]
+        for item in people.installation.cluster.listed("pods", "-A", "-l", OF_CELLS)
+    }
+
+
+def versions(people):
+    """Which write was the last, of each tenant and cell."""
+    found = people.installation.cluster.listed("tenants,cells")
+    return {item["metadata"]["name"]: item["metadata"]["resourceVersion"] for item in found}
+
+
+def operator_image(people):
+    found = people.installation.cluster.listed(
+        "pods", "-n", NAMESPACE, "-l", "app.kubernetes.io/component=operator", "--field-selector=status.phase=Running"
+    )
+    return {item["spec"]["containers"][0]["image"] for item in found if "deletionTimestamp" not in item["metadata"]}
+
+
+def test_a_new_operator_restarts_no_pod(crowd):
+    """The platform gets a new version, and ``operator.settings.release`` keeps cells at theirs."""
+    installation, kinds = crowd.installation, "deployments,services,secrets,networkpolicies,serviceaccounts,pdb"
+    image = installation.cluster.image
+    newer = installation.cluster.tagged("newer")
+    settled, ran, before = versions(crowd), pods(crowd), listed(crowd, kinds)
+    values = {"operator": {"settings": {"release": image.rpartition(":")[2]}}, "image": {"tag": "newer"}}
+    try:
+        replace(installation, values=installation.values | values).install(print)
+        until(lambda: operator_image(crowd) == {newer}, "the new operator alone is there", 90)
+        crowd.join("newcomer", plan="team")  # it works
+        crowd.leave("newcomer")
+        assert pods(crowd) == ran
+        assert listed(crowd, kinds) == before
+        after = versions(crowd)
+        assert [name for name in settled if after[name] != settled[name]] == []
+    finally:
+        installation.install(print)
