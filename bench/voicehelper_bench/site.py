@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from voicehelper_core import names
+from voicehelper_core import cell_bundle, names
 from voicehelper_core.context import TenantContext
 from voicehelper_embedded import client
 from voicehelper_embedded.context import DATABASE
@@ -35,7 +35,8 @@ class Place:
         cell = platform.resource("cell", status["cell"])["status"]["cellId"]
         bundle = json.loads((platform.home / "secrets" / f"{names.cell_secret(cell)}.json").read_text())
         at = f"127.0.0.1:{platform.ports['postgres']}/{DATABASE}"
-        dsn = f"postgresql://{names.login_role(cell)}:{bundle['postgres_password']}@{at}"
+        login = names.login_role(cell, cell_bundle.current(bundle))
+        dsn = f"postgresql://{login}:{cell_bundle.password(bundle, cell_bundle.POSTGRES)}@{at}"
         return cls(tenant, status["tenantId"], cell, dsn)
 
     def who(self, user: str) -> TenantContext:

@@ -9,7 +9,11 @@ from __future__ import annotations
 import re
 import secrets
 import string
+from typing import Literal
 
+Account = Literal["a", "b"]
+"""A cell has one account in each store; while its passwords are rotated, another one beside it."""
+ACCOUNTS: tuple[Account, ...] = ("a", "b")
 ID = re.compile(r"^[a-z][a-z0-9]{11}$")
 SERVICES = ("conversation", "knowledge")
 """Services of a cell that own a Postgres schema."""
@@ -43,6 +47,11 @@ def checked(identifier: str) -> str:
     return identifier
 
 
+def _account(name: str, account: Account) -> str:
+    """The first account is the one that cells had before there were two."""
+    return name if account == "a" else f"{name}_{account}"
+
+
 def schema(cell_id: str, service: str) -> str:
     """Postgres schema of a service."""
     return f"{checked(cell_id)}_{service}"
@@ -63,14 +72,14 @@ def service_role(cell_id: str, service: str) -> str:
     return f"{checked(cell_id)}_{service}_rw"
 
 
-def login_role(cell_id: str) -> str:
+def login_role(cell_id: str, account: Account = "a") -> str:
     """LOGIN NOINHERIT role of the cell's compact workload; owns nothing."""
-    return checked(cell_id)
+    return _account(checked(cell_id), account)
 
 
-def service_login(cell_id: str, service: str) -> str:
+def service_login(cell_id: str, service: str, account: Account = "a") -> str:
     """LOGIN NOINHERIT role of one service of an expanded cell; may become its own service's role only."""
-    return f"{checked(cell_id)}_{service}_login"
+    return _account(f"{checked(cell_id)}_{service}_login", account)
 
 
 def migrator_role(cell_id: str) -> str:
@@ -98,9 +107,9 @@ def topic(cell_id: str, name: str) -> str:
     return f"{checked(cell_id)}.{name}"
 
 
-def kafka_user(cell_id: str) -> str:
+def kafka_user(cell_id: str, account: Account = "a") -> str:
     """SCRAM user of a cell, allowed ``<cell>.`` and nothing else."""
-    return checked(cell_id)
+    return _account(checked(cell_id), account)
 
 
 def consumer_group(cell_id: str, service: str) -> str:
@@ -123,9 +132,9 @@ def bucket(cell_id: str) -> str:
     return f"voicehelper-{checked(cell_id)}"
 
 
-def objects_user(cell_id: str) -> str:
+def objects_user(cell_id: str, account: Account = "a") -> str:
     """Access key of a cell on an S3 server; reaches its bucket and nothing else."""
-    return checked(cell_id)
+    return _account(checked(cell_id), account)
 
 
 def os_user(cell_id: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, StringConstraints, model_validator
@@ -106,6 +107,18 @@ class Endpoints(Model):
     """host:port of the gRPC services."""
 
 
+class CredentialsStatus(Model):
+    account: Literal["a", "b"] = "a"
+    """The account of each store that the workload uses, or is about to."""
+    rotated_at: datetime | None = None
+    """When that account's passwords were made, or first seen."""
+    rotation: Literal["", "Opening", "Moving", "Closing"] = ""
+    """What is under way: the stores get the other account, the workload takes it, the stores lose the old one; empty
+    while nothing is."""
+    message: str = ""
+    """What it waits for."""
+
+
 class CellStatus(Model):
     conditions: list[Condition] = Field(default_factory=list)
     """Accepted, SlicesReady, StoreIsolated, Migrated, WorkloadReady, EventsStreaming, Ready."""
@@ -125,6 +138,8 @@ class CellStatus(Model):
     """One entry a workload."""
     hibernation: Literal["", "Idle", "Forced"] = ""
     """Why the cell sleeps: ``Idle`` until the next request, ``Forced`` by ``spec.hibernate``; empty while awake."""
+    credentials: CredentialsStatus | None = None
+    """The cell's passwords in the stores, and their rotation."""
     tenants: int = 0
     """Tenants placed here."""
     observed_generation: int = 0

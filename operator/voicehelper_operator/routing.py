@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from voicehelper_core.ports import Change
 from voicehelper_crds import Cell, Tenant
 
+from voicehelper_operator.cells.rotation import ANNOTATION
 from voicehelper_operator.engine.queue import WorkQueue
 from voicehelper_operator.workloads.interface import workload_name
 
@@ -101,7 +102,7 @@ class Router:
         before = self._offered.pop(name, None)
         if cell is None:
             return True
-        told = cell.status.model_dump(exclude={"tenants"})
+        told = cell.status.model_dump(exclude={"tenants", "credentials"})
         self._offered[name] = now = (cell.metadata.uid, cell.metadata.deletion_timestamp, cell.spec, told)
         return before != now
 
@@ -109,7 +110,8 @@ class Router:
         """Whether something else than the status changed: that one is written here, and needs no answer."""
         assert change.resource is not None
         meta = change.resource.metadata
-        asked = (meta.uid, meta.generation, meta.deletion_timestamp, tuple(meta.finalizers))
+        rotation = meta.annotations.get(ANNOTATION)
+        asked = (meta.uid, meta.generation, meta.deletion_timestamp, tuple(meta.finalizers), rotation)
         key = (change.kind, change.name)
         before, self._asked[key] = self._asked.get(key), asked
         return before != asked

@@ -82,6 +82,8 @@ class OperatorSettings(BaseAppSettings):
     """The platform's current release; cells without a pin follow it."""
     cell_settings: dict[str, Any] = Field(default_factory=dict)
     """Further settings of every cell, such as those of a model provider."""
+    credentials_days: int = Field(default=90, ge=0, le=3650)
+    """How old the passwords of a cell in the stores may become before they are rotated; 0: never by age."""
     resync_seconds: float = Field(default=30.0, gt=0)
     """How often everything is looked at without a reason."""
     workers: int = Field(default=4, ge=1, le=64)

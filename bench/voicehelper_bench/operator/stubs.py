@@ -76,6 +76,7 @@ class StubRuntime:
     """``workloads.interface.WorkloadRuntime``."""
 
     topologies = frozenset({"compact"})
+    seamless = True
 
     async def ensure(self, spec: WorkloadSpec) -> WorkloadState:
         return _running()
@@ -87,8 +88,8 @@ class StubRuntime:
         await asyncio.Event().wait()
         yield ""
 
-    async def sleep(self, spec: WorkloadSpec) -> None:
-        return
+    async def sleep(self, spec: WorkloadSpec) -> bool:
+        return True
 
     async def remove(self, cell_id: str) -> str | None:
         return None
@@ -101,7 +102,7 @@ class StubRuntime:
 
 
 def _running() -> WorkloadState:
-    return WorkloadState(True, "ready", 0, "", RELEASE, "127.0.0.1:1", "127.0.0.1:2")
+    return WorkloadState(True, "ready", 0, "", RELEASE, "127.0.0.1:1", "127.0.0.1:2", settled=True)
 
 
 def slices() -> tuple[StubSlice, ...]:

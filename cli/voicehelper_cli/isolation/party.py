@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+from voicehelper_core import cell_bundle, names
 
 from voicehelper_cli.client import Credentials, problem_of
 
@@ -27,8 +28,7 @@ class Party:
     cell_grpc: str
     router_url: str
     store_credentials: dict[str, str]
-    """The cell's real passwords from its secret: ``postgres_password``, ``migrator_password``, ``kafka_password``,
-    ``objects_secret_key``."""
+    """The cell's real passwords from its secret (``core.cell_bundle``)."""
     access_token: str = ""
     refresh_token: str = ""
     _until: float = 0.0
@@ -38,6 +38,15 @@ class Party:
     def name(self) -> str:
         """The tenant's name."""
         return self.credentials.tenant
+
+    @property
+    def account(self) -> names.Account:
+        """The account of each store that the cell's workload uses."""
+        return cell_bundle.current(self.store_credentials)
+
+    def store_password(self, secret: str) -> str:
+        """The current account's, such as that called ``kafka_password``."""
+        return cell_bundle.password(self.store_credentials, secret)
 
     @property
     def http(self) -> httpx.AsyncClient:

@@ -19,10 +19,12 @@ def of_cell(cell, service):
         names.placement_schema(cell),
         names.owner_role(cell, service),
         names.service_role(cell, service),
-        names.login_role(cell),
+        *(names.login_role(cell, account) for account in names.ACCOUNTS),
+        *(names.service_login(cell, service, account) for account in names.ACCOUNTS),
         names.migrator_role(cell),
         *(names.topic(cell, topic) for topic in names.TOPICS),
-        names.kafka_user(cell),
+        *(names.kafka_user(cell, account) for account in names.ACCOUNTS),
+        *(names.objects_user(cell, account) for account in names.ACCOUNTS),
         names.consumer_group(cell, service),
         names.collection(cell),
         names.os_user(cell),
@@ -43,6 +45,14 @@ def test_cells_share_nothing(one, other, service, second):
     if one != other:
         assert not set(of_cell(one, service)) & set(of_cell(other, second))
         assert not names.topic(one, "ai.tasks").startswith(f"{other}.")
+
+
+def test_the_first_account_is_called_as_before_there_were_two():
+    cell = "cabcdefghij1"
+    assert names.login_role(cell) == names.kafka_user(cell) == names.objects_user(cell) == cell
+    assert names.service_login(cell, "web") == f"{cell}_web_login"
+    assert names.login_role(cell, "b") == names.kafka_user(cell, "b") == names.objects_user(cell, "b") == f"{cell}_b"
+    assert names.service_login(cell, "web", "b") == f"{cell}_web_login_b"
 
 
 @given(st.text())

@@ -22,6 +22,7 @@ from voicehelper_e2e.chaos.ledger import Ledger
 from voicehelper_e2e.chaos.oracle import Finding
 from voicehelper_e2e.chaos.platform import FiredOn, Kill, NotBack
 from voicehelper_e2e.chaos.recoveries import Recoveries
+from voicehelper_e2e.chaos.rotating import Rotating
 from voicehelper_e2e.chaos.schedule import Schedule, Strike
 
 TENANTS = {"chaos-a": "team", "chaos-b": "team", "chaos-own": "enterprise"}
@@ -111,6 +112,7 @@ async def _coming_and_going(fired: FiredOn, schedule: Schedule, ledger: Ledger) 
         for plan in sorted(set(TENANTS.values())):
             group.create_task(Churn(fired, ledger, schedule.seed, plan).run(stop))
         group.create_task(Archiving(fired, ledger, schedule.seed, "team", prefix="churn-archived").run(stop))
+        group.create_task(Rotating(fired, ledger, schedule.seed, "enterprise", prefix="churn-rotated").run(stop))
         try:
             yield
         finally:

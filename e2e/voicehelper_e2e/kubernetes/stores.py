@@ -97,7 +97,7 @@ class Stores:
         client = kafka.AdminClient(self._kafka_admin)
         found += [f"topic {name}" for name in client.list_topics(timeout=10).topics if name.startswith(f"{cell_id}.")]
         users = client.describe_user_scram_credentials().result(10)
-        found += [f"user {name}" for name in users if name == cell_id]
+        found += [f"user {name}" for name in users if name.startswith(cell_id)]
         buckets = self.folder / "s3" / "data"
         return found + [f"bucket {path.name}" for path in buckets.iterdir() if cell_id in path.name]
 

@@ -82,6 +82,11 @@ class Unit:
         """What its process carries in its environment."""
         return f"{self._table.home}:{self.component.name}"
 
+    @property
+    def changing(self) -> bool:
+        """Whether it was told to prepare anew and has not begun to."""
+        return self._changed.is_set()
+
     def refresh(self) -> None:
         """Prepare anew now and restart the process when that gave something else."""
         self._changed.set()

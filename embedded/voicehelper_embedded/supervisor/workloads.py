@@ -74,6 +74,7 @@ class Workloads:
             "http": f"127.0.0.1:{cell.port}",
             "grpc": f"127.0.0.1:{cell.grpc}",
             "release": cell.workload.release,
+            "settled": state["state"] == "ready" and not unit.changing,
         }
 
     def describe_all(self) -> list[dict[str, Any]]:

@@ -9,12 +9,14 @@ from voicehelper_crds import GROUP
 
 from voicehelper_operator.admission.request import GARBAGE_COLLECTORS, Body, Refusal, Request, Trust
 from voicehelper_operator.cells.plan import FINALIZER as CELL
+from voicehelper_operator.cells.rotation import ANNOTATION
 from voicehelper_operator.tenants.plan import FINALIZER as TENANT
 
 FINALIZERS = {"Tenant": TENANT, "Cell": CELL}
 """The kinds whose metadata is guarded, and the finalizer that the operator puts on each."""
-_OPEN = frozenset({f"{GROUP}/isolation-proof"})
-"""Labels of that prefix which are for whoever uses the API: ``voicehelper prove isolation`` marks what it makes."""
+_OPEN = frozenset({f"{GROUP}/isolation-proof", ANNOTATION})
+"""What of that prefix is for whoever uses the API: ``voicehelper prove isolation`` marks what it makes, and whoever may
+change a cell may ask for new passwords."""
 
 
 def refusal(request: Request, trust: Trust) -> Refusal | None:

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from voicehelper_core import errors, faults, names
+from voicehelper_core import cell_bundle, errors, faults, names
 from voicehelper_core.ports import ResourceStore
 from voicehelper_crds import Cell
 
 from voicehelper_operator.activity import Activity, NoActivity
-from voicehelper_operator.cells import expanded
+from voicehelper_operator.cells import expanded, rotation
 from voicehelper_operator.cells.observe import Observation
 from voicehelper_operator.cells.plan import FINALIZER, Step
 from voicehelper_operator.settings import OperatorSettings
 from voicehelper_operator.slices.attempts import attempted, described, ensured
-from voicehelper_operator.slices.credentials import CellCredentials
+from voicehelper_operator.slices.credentials import NO_ROTATION, CellCredentials, Rotation
 from voicehelper_operator.slices.interface import CellRef, Slice
 from voicehelper_operator.workloads.interface import ServiceConfig, WorkloadRuntime, WorkloadSpec, WorkloadState
+
+_DRAIN_SECONDS = 10.0
+"""How long new requests wait for those of before to end, when a cell is stopped for a moment."""
+_POSTPONED = timedelta(minutes=5)
 
 
 @dataclass(slots=True)
@@ -38,6 +44,9 @@ class Outcome:
     hibernation: Literal["", "Idle", "Forced"] = ""
     waiting: str | None = None
     released: bool = False
+    rotation: Rotation = NO_ROTATION
+    settled: bool = False
+    """Whether nothing runs that was told an older configuration than the newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +59,8 @@ class CellApplier:
     credentials: CellCredentials
     runtime: WorkloadRuntime
     activity: Activity = field(default_factory=NoActivity)
+    draining: dict[str, float] = field(default_factory=dict)
+    """Since when requests wait in front of a cell that is stopped for a moment."""
 
     async def run(self, seen: Observation, steps: Sequence[Step]) -> Outcome:
         """All steps, until one cannot be done yet."""
@@ -57,7 +68,11 @@ class CellApplier:
             release=seen.cell.status.release,
             schema_revision=seen.cell.status.schema_revision,
             workload=seen.workload,
+            rotation=seen.rotation,
         )
+        answers = seen.workload is not None and seen.workload.ready
+        if seen.rotation.phase and seen.cell.status.hibernation == "Idle" and not answers:
+            outcome.hibernation = "Idle"  # stopped for its new passwords: requests wait, whatever step fails now
         for step in steps:
             if not await self._step(seen, step, steps, outcome):
                 break
@@ -76,7 +91,27 @@ class CellApplier:
             case "workload":
                 return await self._workload(seen, outcome)
             case "park":
+                self.draining.pop(seen.ref.cell_id, None)
                 outcome.hibernation = "Idle"
+            case "begin-rotation":
+                await faults.point("operator.rotation.begin.before")
+                outcome.rotation = await self.credentials.begin(seen.ref.cell_id, rotation.asked(seen.cell))
+                await faults.point("operator.rotation.begin.recorded")
+            case "drain":
+                return await self._drain(seen, outcome)
+            case "switch-rotation":
+                await faults.point("operator.rotation.switch.before")
+                outcome.rotation = await self.credentials.switch(seen.ref.cell_id)
+                await faults.point("operator.rotation.switch.recorded")
+            case "close-rotation":
+                if outcome.settled:
+                    await faults.point("operator.rotation.close.before")
+                    outcome.rotation = await self.credentials.close(seen.ref.cell_id)
+                    await faults.point("operator.rotation.close.recorded")
+            case "finish-rotation":
+                await faults.point("operator.rotation.finish.before")
+                outcome.rotation = await self.credentials.finish(seen.ref.cell_id)
+                await faults.point("operator.rotation.finish.recorded")
             case "hibernate":
                 return await self._sleep(seen, outcome)
             case "await-tenants":
@@ -128,7 +163,7 @@ class CellApplier:
     async def _migrate(self, seen: Observation, outcome: Outcome) -> bool:
         await faults.point("operator.migrate.before")
         cell_id = seen.ref.cell_id
-        password = (await self.credentials.of(cell_id))["migrator_password"]
+        password = await self.credentials.renew_migrator(cell_id)
         config = {"cell_id": cell_id, "postgres_dsn": self._dsn(names.migrator_role(cell_id), password)}
         try:
             async with self._migrating(seen.ref):
@@ -155,9 +190,27 @@ class CellApplier:
         if not seen.forced and seen.workload is not None and not await self.activity.parked(seen.ref.cell_id):
             outcome.waiting = "requests of before come to their end"
             return False
+        return await self._stop(seen, outcome)
+
+    async def _drain(self, seen: Observation, outcome: Outcome) -> bool:
+        """Stop what runs once nobody is in it; where that takes long, let everybody in again and try it later."""
+        cell_id = seen.ref.cell_id
+        if await self.activity.parked(cell_id):
+            self.draining.pop(cell_id, None)
+            outcome.hibernation = "Idle"
+            return await self._stop(seen, outcome)
+        outcome.waiting = "requests of before come to their end"
+        if time.monotonic() - self.draining.setdefault(cell_id, time.monotonic()) < _DRAIN_SECONDS:
+            outcome.hibernation = "Idle"
+            return False
+        del self.draining[cell_id]
+        outcome.rotation = await self.credentials.postpone(cell_id, datetime.now(UTC) + _POSTPONED)
+        return False
+
+    async def _stop(self, seen: Observation, outcome: Outcome) -> bool:
         outcome.workload = None
         try:
-            await self.runtime.sleep(await self._workload_spec(seen))
+            outcome.settled = await self.runtime.sleep(await self._workload_spec(seen))
         except errors.AppError as error:
             outcome.workload_problem = error
         return outcome.workload_problem is None
@@ -171,6 +224,7 @@ class CellApplier:
             outcome.workload_problem = error
             return False
         await faults.point("operator.workload.effect")
+        outcome.settled = outcome.workload.settled
         # Asleep for the router until it answers: requests wait so long.
         outcome.hibernation = "Idle" if seen.cell.status.hibernation == "Idle" and not outcome.workload.ready else ""
         return outcome.workload.ready
@@ -197,16 +251,18 @@ class CellApplier:
     async def _config(self, seen: Observation) -> dict[str, Any]:
         settings, cell_id = self.settings, seen.ref.cell_id
         bundle = await self.credentials.of(cell_id)
+        account = cell_bundle.current(bundle)
+        login = names.login_role(cell_id, account)
         return {
             "environment": settings.environment,
             "region": seen.cell.spec.region,
             "cell_id": cell_id,
             "release": seen.release,
-            "postgres_dsn": self._dsn(names.login_role(cell_id), bundle["postgres_password"]),
+            "postgres_dsn": self._dsn(login, cell_bundle.password(bundle, cell_bundle.POSTGRES)),
             "postgres_pool_size": seen.ref.postgres_connections,
             "kafka_bootstrap": settings.kafka_bootstrap,
-            "kafka_user": names.kafka_user(cell_id),
-            "kafka_password": bundle["kafka_password"],
+            "kafka_user": names.kafka_user(cell_id, account),
+            "kafka_password": cell_bundle.password(bundle, cell_bundle.KAFKA),
             "milvus_uri": settings.milvus_uri,
             **objects_config(settings, bundle, cell_id),
             "inference_address": settings.inference_address,
@@ -228,8 +284,8 @@ def objects_config(settings: OperatorSettings, bundle: Mapping[str, str], cell_i
     return {
         "objects_endpoint": settings.objects_endpoint,
         "objects_region": settings.objects_region,
-        "objects_access_key": names.objects_user(cell_id),
-        "objects_secret_key": bundle["objects_secret_key"],
+        "objects_access_key": names.objects_user(cell_id, cell_bundle.current(bundle)),
+        "objects_secret_key": cell_bundle.password(bundle, cell_bundle.OBJECTS),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from voicehelper_core import certificates, names
+from voicehelper_core import cell_bundle, certificates, names
 from voicehelper_core.call_graph import SERVICES, Need
 from voicehelper_core.certificates import Certificates
 
@@ -34,6 +34,7 @@ async def services(
     """By name. ``dsn`` makes one of a role and its password."""
     cell_id = seen.ref.cell_id
     bundle = await credentials.of(cell_id, SERVICES)
+    account = cell_bundle.current(bundle)
     known = await credentials.certificates(cell_id)
     present = Certificates.of_secret(known) if known else None
     wanted = certificates.renewed(present, cell_id, SERVICES)
@@ -44,7 +45,10 @@ async def services(
             {
                 **_told(service, config),
                 "alone": False,
-                "postgres_dsn": dsn(names.service_login(cell_id, service), bundle[service_password(service)]),
+                "postgres_dsn": dsn(
+                    names.service_login(cell_id, service, account),
+                    cell_bundle.password(bundle, service_password(service)),
+                ),
                 "postgres_pool_size": pool_size(seen.ref.postgres_connections, service, seen.size.most_replicas),
             },
             wanted.files(service),

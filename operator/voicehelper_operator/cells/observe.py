@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from voicehelper_core.errors import NotFound
 from voicehelper_core.indexes import counts
@@ -12,7 +13,10 @@ from voicehelper_crds import Cell, CellClass, Tenant
 from voicehelper_crds.cells import CellClassSpec
 
 from voicehelper_operator.activity import Activity
+from voicehelper_operator.cells import rotation as rotating
 from voicehelper_operator.engine.conditions import holds
+from voicehelper_operator.settings import OperatorSettings
+from voicehelper_operator.slices.credentials import NO_ROTATION, CellCredentials, Rotation
 from voicehelper_operator.slices.interface import CellRef
 from voicehelper_operator.tenants.observe import BY_CELL
 from voicehelper_operator.workloads.interface import Size, WorkloadRuntime, WorkloadState
@@ -38,6 +42,14 @@ class Observation:
     """Whether a request waits for the cell."""
     topologies: frozenset[str] = frozenset({"compact"})
     """What the runtime can run."""
+    seamless: bool = True
+    """Whether the runtime replaces what runs without a gap."""
+    rotation: Rotation = NO_ROTATION
+    """How far the rotation of the cell's passwords is."""
+    due: bool = False
+    """Whether one should begin."""
+    postponed: bool = False
+    """Whether the workload must not be stopped for it now."""
 
     @property
     def policy(self) -> str:
@@ -86,7 +98,13 @@ class Observation:
 
 
 async def observe(
-    store: ResourceStore, runtime: WorkloadRuntime, activity: Activity, name: str, release: str
+    name: str,
+    settings: OperatorSettings,
+    *,
+    store: ResourceStore,
+    runtime: WorkloadRuntime,
+    activity: Activity,
+    credentials: CellCredentials,
 ) -> Observation:
     """Raises NotFound when the cell is gone."""
     cell = await store.get(Cell, name)
@@ -105,8 +123,22 @@ async def observe(
     cell_id = cell.status.cell_id
     workload = await runtime.observe(cell_id) if cell_id else None
     idle, awaited = (activity.idle_seconds(cell_id), activity.awaited(cell_id)) if cell_id else (None, False)
+    rotation = await credentials.rotation(cell_id) if cell_id else NO_ROTATION
+    now = datetime.now(UTC)
     return Observation(
-        cell, cell_class, placed, cell.spec.release or release, workload, owner, idle, awaited, runtime.topologies
+        cell,
+        cell_class,
+        placed,
+        cell.spec.release or settings.release,
+        workload,
+        owner,
+        idle,
+        awaited,
+        runtime.topologies,
+        runtime.seamless,
+        rotation,
+        rotating.due(cell, rotation, settings.credentials_days, now),
+        rotation.postponed is not None and rotation.postponed > now,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from voicehelper_operator.cells import rotation
 from voicehelper_operator.cells.observe import Observation
 from voicehelper_operator.engine.conditions import holds
 
@@ -12,6 +13,7 @@ FINALIZER = "voicehelper.io/cell"
 Step = Literal[
     "refuse", "identify", "finalizer", "slices", "migrate", "workload", "park", "hibernate", "await-tenants",
     "await-archive", "remove-workload", "archive-slices", "remove-slices", "release",
+    "begin-rotation", "drain", "switch-rotation", "close-rotation", "finish-rotation",
 ]  # fmt: skip
 
 
@@ -44,13 +46,18 @@ def plan(seen: Observation) -> Plan:
     if own:
         message = f"this version runs cells on the shared servers only (spec.stores: {', '.join(own)})"
         return Plan((*first, "refuse"), ("StoresNotSupported", message))
+    return Plan((*first, *rotation.added(seen, _running(seen))))
+
+
+def _running(seen: Observation) -> tuple[Step, ...]:
+    status = seen.cell.status
     if seen.forced:
-        return Plan((*first, "slices", "hibernate"))
-    migrated = cell.status.release == seen.release and cell.status.schema_revision is not None
+        return ("slices", "hibernate")
+    migrated = status.release == seen.release and status.schema_revision is not None
     if migrated and seen.drowsy:
         # First the router lets nobody in any more and says so, then what runs is stopped.
-        return Plan((*first, "slices", "park" if cell.status.hibernation != "Idle" else "hibernate"))
-    return Plan((*first, "slices", *(() if migrated else ("migrate", "slices")), "workload"))
+        return ("slices", "park" if status.hibernation != "Idle" else "hibernate")
+    return ("slices", "workload") if migrated else ("slices", "migrate", "slices", "workload")
 
 
 def _deletion(seen: Observation) -> Plan:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from voicehelper_core import faults, names
 from voicehelper_core.ports import EventRecorder
-from voicehelper_crds import Cell
+from voicehelper_crds import Cell, CellStatus
 
 from voicehelper_operator.cells import status as reporting
 from voicehelper_operator.cells.apply import CellApplier, Outcome
@@ -50,14 +50,19 @@ class CellReconciler:
         failed = outcome.problems or outcome.migration_problem or outcome.workload_problem
         starting = outcome.workload is not None and not outcome.workload.ready
         emptied = seen.cell.status.schema_revision is not None and outcome.schema_revision is None
-        progress = gained(seen.cell.status.conditions, new.conditions)
-        again = bool(failed or starting or emptied or outcome.waiting)
+        moved = outcome.rotation.phase != seen.rotation.phase
+        progress = gained(seen.cell.status.conditions, new.conditions) or moved
+        again = bool(failed or starting or emptied or outcome.waiting or outcome.rotation.phase)
         return Result(self._look_after(seen, outcome), again=again, progress=progress)
 
     @staticmethod
     def _look_after(seen: Observation, outcome: Outcome) -> float | None:
-        """When the cell may fall asleep, at the earliest; at once where the router has just been told."""
+        """When the cell may fall asleep, at the earliest; at once where the router has just been told, and where a
+        rotation has come a phase further.
+        """
         after = seen.cell.spec.idle_after_seconds
+        if outcome.rotation.phase != seen.rotation.phase:
+            return 0
         if outcome.hibernation == "Idle" and seen.cell.status.hibernation != "Idle":
             return 0
         if after is None or outcome.workload is None or seen.forced:
@@ -66,7 +71,14 @@ class CellReconciler:
 
     async def _observe(self, name: str) -> Observation:
         applier = self._applier
-        return await observe(applier.store, applier.runtime, applier.activity, name, applier.settings.release)
+        return await observe(
+            name,
+            applier.settings,
+            store=applier.store,
+            runtime=applier.runtime,
+            activity=applier.activity,
+            credentials=applier.credentials,
+        )
 
     async def _identify(self, cell: Cell) -> None:
         """The id is in the status before anything is made with it."""
@@ -82,10 +94,11 @@ class CellReconciler:
         settled = status.observed_generation == generation and status.release == seen.release
         if outcome.made and settled and holds(status.conditions, "Migrated"):
             self._repaired(seen.cell.metadata.name)
-            metrics.REPAIRS.labels(self.kind).inc(len(outcome.made))
-            await self._events.record(
-                seen.cell, "DriftRepaired", f"made again: {', '.join(outcome.made)}", warning=True
-            )
+            if not (seen.rotation.phase or outcome.rotation.phase):  # accounts come and go then: that is no drift
+                metrics.REPAIRS.labels(self.kind).inc(len(outcome.made))
+                await self._events.record(
+                    seen.cell, "DriftRepaired", f"made again: {', '.join(outcome.made)}", warning=True
+                )
         before = seen.cell.status.workloads[0].restarts if seen.cell.status.workloads else None
         if outcome.workload is not None and before is not None and outcome.workload.restarts > before:
             await self._events.record(
@@ -93,7 +106,7 @@ class CellReconciler:
                 warning=True,
             )  # fmt: skip
 
-    async def _report(self, seen: Observation, new: object) -> None:
+    async def _report(self, seen: Observation, new: CellStatus) -> None:
         if new == seen.cell.status:
             return
         await faults.point("operator.cell.status.before")
@@ -101,3 +114,7 @@ class CellReconciler:
         await faults.point("operator.cell.status.recorded")
         metrics.STATUS_WRITES.labels(self.kind).inc()
         await record_turn(self._events, updated, seen.cell.status.conditions)
+        before, now = seen.cell.status.credentials, new.credentials
+        if before and now and not now.rotation and (before.rotation or before.rotated_at != now.rotated_at):
+            text = f"the workload uses account '{now.account}' of each store; the other one is closed"
+            await self._events.record(updated, "CredentialsRotated", text)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from voicehelper_core import errors
 from voicehelper_crds import CellStatus
-from voicehelper_crds.models import Endpoints, SliceStatus, WorkloadStatus
+from voicehelper_crds.models import CredentialsStatus, Endpoints, SliceStatus, WorkloadStatus
 
 from voicehelper_operator.cells.apply import Outcome
 from voicehelper_operator.cells.observe import Observation
@@ -72,6 +72,8 @@ def _workload(seen: Observation, outcome: Outcome) -> Judgement:
         return no("WorkloadReady", _reason(outcome.workload_problem), outcome.workload_problem.detail)
     if outcome.hibernation == "Forced":
         return no("WorkloadReady", "Hibernating", seen.forced)
+    if outcome.hibernation == "Idle" and outcome.rotation.phase and not seen.drowsy:
+        return no("WorkloadReady", "Rotating", "it starts again with new passwords: requests wait for it")
     if outcome.hibernation == "Idle":
         waking = outcome.workload is not None and seen.awaited
         return no("WorkloadReady", "Waking" if waking else "Idle", outcome.waiting or "the next request wakes the cell")
@@ -94,6 +96,23 @@ def _reason(problem: errors.AppError) -> str:
             return "RuntimeUnavailable"
 
 
+def _credentials(outcome: Outcome) -> CredentialsStatus | None:
+    rotation = outcome.rotation
+    if rotation.rotated_at is None:
+        return None
+    message = {
+        "": "",
+        "Opening": "the stores get the other account",
+        "Moving": "the workload takes the new passwords",
+        "Closing": "the stores lose the old account",
+    }[rotation.phase]
+    if rotation.phase == "Opening" and rotation.postponed is not None:
+        message = f"requests did not come to their end: tried again at {rotation.postponed:%H:%M:%S} UTC"
+    return CredentialsStatus(
+        account=rotation.account, rotated_at=rotation.rotated_at, rotation=rotation.phase, message=message
+    )
+
+
 def status(seen: Observation, planned: Plan, outcome: Outcome, slices: Sequence[Slice]) -> CellStatus:
     """The whole status."""
     old, generation = seen.cell.status, seen.cell.metadata.generation or 0
@@ -103,6 +122,7 @@ def status(seen: Observation, planned: Plan, outcome: Outcome, slices: Sequence[
     new.conditions = conditions
     new.release, new.schema_revision = outcome.release, outcome.schema_revision
     new.tenants = seen.tenants
+    new.credentials = _credentials(outcome)
     new.hibernation = outcome.hibernation
     new.observed_generation = generation
     if workload is not None:

@@ -1,11 +1,11 @@
-"""Kafka: topics, a SCRAM user and ACLs on the cell's prefix."""
+"""Kafka: topics, a SCRAM user and ACLs on the cell's prefix; two users while passwords are rotated."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +13,12 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError as AioKafkaError
 from confluent_kafka import KafkaException
 from confluent_kafka import admin as kafka
-from voicehelper_core import faults, names
+from voicehelper_core import cell_bundle, faults, names
 from voicehelper_core.kafka import scram
+from voicehelper_core.names import ACCOUNTS, Account
 
 from voicehelper_operator.settings import OperatorSettings
-from voicehelper_operator.slices.credentials import CellCredentials
+from voicehelper_operator.slices.credentials import CellCredentials, Rotation
 from voicehelper_operator.slices.interface import CellRef, TenantRef
 
 _SECONDS, _LOGIN_SECONDS = 30, 15
@@ -61,7 +62,8 @@ class KafkaSlice:
         return self._client
 
     async def observe(self, cell: CellRef) -> list[str]:
-        return _missing(cell.cell_id, await self._look())
+        bundle = await self._credentials.of(cell.cell_id)
+        return _missing(cell.cell_id, Rotation.of(bundle).open, await self._look())
 
     async def _look(self, *, anew: bool = False) -> _Brokers:
         """What the brokers have. Cells that are looked at in the same second share one look."""
@@ -71,39 +73,34 @@ class KafkaSlice:
             return self._seen
 
     async def ensure(self, cell: CellRef) -> list[str]:
-        password = (await self._credentials.of(cell.cell_id))["kafka_password"]
-        missing = _missing(cell.cell_id, await self._look())
+        bundle = await self._credentials.of(cell.cell_id)
+        accounts = Rotation.of(bundle).open
+        missing = _missing(cell.cell_id, accounts, await self._look())
         if missing:
-            missing = _missing(cell.cell_id, await self._look(anew=True))
+            missing = _missing(cell.cell_id, accounts, await self._look(anew=True))
         if missing:
             await faults.point("operator.kafka.before")
             try:
-                await asyncio.to_thread(self._make, cell.cell_id, missing, password)
+                await asyncio.to_thread(self._make, cell.cell_id, missing, bundle)
             finally:
                 self._seen = None
             await faults.point("operator.kafka.effect")
         return missing
 
-    def _make(self, cell_id: str, missing: list[str], password: str) -> None:
-        """The user first: while brokers make logs of new topics they hear of nothing else, for seconds when busy."""
-        admin, user = self._admin(), names.kafka_user(cell_id)
-        if f"user {user}" in missing:
-            self._set_password(user, password)
-        bindings = [
-            kafka.AclBinding(
-                kind,
-                f"{cell_id}.",
-                _PREFIXED,
-                f"User:{user}",
-                "*",
-                kafka.AclOperation.ALL,
-                kafka.AclPermissionType.ALLOW,
-            )
-            for kind in _KINDS
-            if f"ACL on {kind.name.lower()}s {cell_id}." in missing
-        ]
+    def _make(self, cell_id: str, missing: list[str], bundle: Mapping[str, str]) -> None:
+        """Users first: while brokers make logs of new topics they hear of nothing else, for seconds when busy."""
+        admin, accounts = self._admin(), Rotation.of(bundle).open
+        bindings = []
+        for account in accounts:
+            user = names.kafka_user(cell_id, account)
+            if f"user {user}" in missing:
+                self._set_password(user, bundle[cell_bundle.key(cell_bundle.KAFKA, account)])
+            bindings += [_binding(cell_id, kind, user) for kind in _KINDS if _acl(cell_id, kind, user) in missing]
         if bindings:
             _settle(admin.create_acls(bindings))
+        for user in _closed(cell_id, accounts):
+            if _end(user) in missing:
+                self._remove_user(user)
         replicas = min(_REPLICAS, len(admin.list_topics(timeout=_SECONDS).brokers))
         topics = [
             kafka.NewTopic(names.topic(cell_id, name), partitions, replicas)
@@ -119,26 +116,28 @@ class KafkaSlice:
         _settle(self._admin().alter_user_scram_credentials([change]))
 
     async def verify(self, cell: CellRef) -> str | None:
-        password = (await self._credentials.of(cell.cell_id))["kafka_password"]
-        problem = await self._try(cell.cell_id, password)
-        if problem:  # the kept password is the right one: set it again, and see next time
-            await asyncio.to_thread(self._set_password, names.kafka_user(cell.cell_id), password)
-        return problem
+        bundle = await self._credentials.of(cell.cell_id)
+        for account in Rotation.of(bundle).open:
+            user = names.kafka_user(cell.cell_id, account)
+            password = bundle[cell_bundle.key(cell_bundle.KAFKA, account)]
+            if problem := await self._try(cell.cell_id, user, password):
+                # The kept password is the right one: set it again, and see next time.
+                await asyncio.to_thread(self._set_password, user, password)
+                return problem
+        return None
 
-    async def _try(self, cell_id: str, password: str) -> str | None:
+    async def _try(self, cell_id: str, user: str, password: str) -> str | None:
         """Log in as the cell, and again for a while: brokers hear of a new user a moment after it was made."""
         end = time.monotonic() + _NEW_USER_SECONDS
         while True:
-            problem = await self._once(cell_id, password)
+            problem = await self._once(cell_id, user, password)
             if problem is None or time.monotonic() >= end:
                 return problem
             await asyncio.sleep(_PAUSE_SECONDS)
 
-    async def _once(self, cell_id: str, password: str) -> str | None:
+    async def _once(self, cell_id: str, user: str, password: str) -> str | None:
         """On a connection of its own, without the threads of a confluent client."""
-        client = AIOKafkaAdminClient(
-            **scram(self._settings.kafka_bootstrap, names.kafka_user(cell_id), password), request_timeout_ms=10_000
-        )
+        client = AIOKafkaAdminClient(**scram(self._settings.kafka_bootstrap, user, password), request_timeout_ms=10_000)
         try:
             async with asyncio.timeout(_LOGIN_SECONDS):
                 await client.start()
@@ -171,7 +170,12 @@ class KafkaSlice:
             _settle(admin.delete_consumer_groups(groups), ignore="GROUP_ID_NOT_FOUND")
 
     def _remove_access(self, cell_id: str) -> None:
-        admin, user = self._admin(), names.kafka_user(cell_id)
+        for account in ACCOUNTS:
+            self._remove_user(names.kafka_user(cell_id, account))
+
+    def _remove_user(self, user: str) -> None:
+        """What it may do first: a connection that it has lives on."""
+        admin = self._admin()
         everything = kafka.AclBindingFilter(
             kafka.ResourceType.ANY, None, kafka.ResourcePatternType.ANY, f"User:{user}", None,
             kafka.AclOperation.ANY, kafka.AclPermissionType.ANY,
@@ -223,18 +227,39 @@ def _users(admin: kafka.AdminClient) -> set[str]:
     return {name for name, user in described.items() if user.scram_credential_infos}
 
 
-def _missing(cell_id: str, seen: _Brokers) -> list[str]:
+def _missing(cell_id: str, accounts: Sequence[Account], seen: _Brokers) -> list[str]:
+    """Of topics and of the users of open accounts; and the end of what closed ones still have."""
     topics = [names.topic(cell_id, name) for name in names.TOPICS]
     missing = [f"topic {topic}" for topic in topics if topic not in seen.topics]
-    user = names.kafka_user(cell_id)
-    if user not in seen.users:
-        missing.append(f"user {user}")
-    missing += [
-        f"ACL on {kind.name.lower()}s {cell_id}."
-        for kind in _KINDS
-        if (kind, f"{cell_id}.", f"User:{user}") not in seen.allowed
+    for account in accounts:
+        user = names.kafka_user(cell_id, account)
+        if user not in seen.users:
+            missing.append(f"user {user}")
+        missing += [
+            _acl(cell_id, kind, user) for kind in _KINDS if (kind, f"{cell_id}.", f"User:{user}") not in seen.allowed
+        ]
+    principals = {principal for _, _, principal in seen.allowed}
+    return missing + [
+        _end(user) for user in _closed(cell_id, accounts) if user in seen.users or f"User:{user}" in principals
     ]
-    return missing
+
+
+def _closed(cell_id: str, accounts: Sequence[Account]) -> list[str]:
+    return [names.kafka_user(cell_id, account) for account in ACCOUNTS if account not in accounts]
+
+
+def _end(user: str) -> str:
+    return f"the end of user {user}"
+
+
+def _acl(cell_id: str, kind: kafka.ResourceType, user: str) -> str:
+    return f"ACL of {user} on {kind.name.lower()}s {cell_id}."
+
+
+def _binding(cell_id: str, kind: kafka.ResourceType, user: str) -> kafka.AclBinding:
+    return kafka.AclBinding(
+        kind, f"{cell_id}.", _PREFIXED, f"User:{user}", "*", kafka.AclOperation.ALL, kafka.AclPermissionType.ALLOW
+    )
 
 
 def _settle(futures: dict[Any, Any], ignore: str = "") -> None:

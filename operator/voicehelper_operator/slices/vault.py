@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from voicehelper_core import names
+from voicehelper_core import cell_bundle, names
 from voicehelper_core.call_graph import SERVICES
 from voicehelper_core.vault import Reader, VaultAccess, VaultSecretStore
 from voicehelper_core.vault.secrets import path_of
 
-from voicehelper_operator.slices.credentials import MIGRATOR_PASSWORD, CellCredentials
+from voicehelper_operator.slices.credentials import CellCredentials, account_of
 from voicehelper_operator.slices.interface import CellRef, TenantRef
 from voicehelper_operator.workloads.kubernetes import naming
 
 
 class VaultSlice:
-    """The bundle ``cells/ID`` is the operator's: it has the password of migrations. What the cell may read is a copy
-    without that, in ``cells/ID/workload``.
+    """The bundle ``cells/ID`` is the operator's: it has the password of migrations. What the cell may read is in
+    ``cells/ID/workload``: which account is current, and its passwords, by the same names whichever it is.
     """
 
     store = "vault"
@@ -44,7 +44,9 @@ class VaultSlice:
 
     async def _readable(self, cell: CellRef) -> dict[str, str]:
         bundle = await self._credentials.of(cell.cell_id, SERVICES if cell.topology == "expanded" else ())
-        return {key: value for key, value in bundle.items() if key != MIGRATOR_PASSWORD}
+        account = cell_bundle.current(bundle)
+        mine = {key: value for key, value in bundle.items() if account_of(key) == account}
+        return {"account": account, **{key.removesuffix(f"_{account}"): value for key, value in mine.items()}}
 
     async def verify(self, cell: CellRef) -> str | None:
         """The operator has no token of the cell's service account to try it with."""

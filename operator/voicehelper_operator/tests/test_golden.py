@@ -18,7 +18,7 @@ from voicehelper_operator.tests.world import World
 
 GOLDEN = Path(__file__).parent / "golden"
 CASES = sorted(path.name for path in GOLDEN.iterdir() if path.is_dir())
-_ID = re.compile(r"\b[a-z][a-z0-9]{11}\b")
+_ID = re.compile(r"\b[a-z][a-z0-9]{11}(?=\b|_)")
 
 
 async def _arrange(world: World, documents: list[dict[str, Any]]) -> None:
@@ -50,6 +50,7 @@ def _shown(world: World) -> dict[str, Any]:
         item["metadata"] = {key: item["metadata"][key] for key in ("name", "finalizers") if item["metadata"].get(key)}
         for condition in item["status"].get("conditions", []):
             condition.pop("lastTransitionTime")
+        item["status"].get("credentials", {}).pop("rotatedAt", None)
     state = {
         "resources": resources,
         "slices": {
@@ -58,6 +59,7 @@ def _shown(world: World) -> dict[str, Any]:
                 "tenants": sorted(tenant for _, tenant in item.tenants),
                 "data": sorted(tenant for _, tenant in item.data),
                 "archived": sorted(item.archived),
+                "accounts": sorted(item.accounts),
             }
             for item in world.slices
         },
@@ -77,7 +79,7 @@ def _shown(world: World) -> dict[str, Any]:
 
     shown: dict[str, Any] = yaml.safe_load(_ID.sub(number, text))
     for listed in (shown, *shown["slices"].values()):
-        for key in set(listed) & {"running", "cells", "tenants", "data", "archived"}:
+        for key in set(listed) & {"running", "cells", "tenants", "data", "archived", "accounts"}:
             listed[key] = sorted(listed[key])  # the ids were random when they were sorted first
     return shown
 

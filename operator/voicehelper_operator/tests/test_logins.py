@@ -145,6 +145,103 @@ async def test_the_end_takes_all_roles_with_it(slice_: PostgresSlice, cell: Cell
     await slice_.remove(cell)
 
 
+async def rotate(slice_: PostgresSlice, cell: CellRef, *steps: str) -> None:
+    credentials = slice_._credentials
+    for step in steps:
+        await (credentials.begin(CELL, "now") if step == "begin" else getattr(credentials, step)(CELL))
+        assert await slice_.observe(cell) or step == "switch"
+        await slice_.ensure(cell)
+        assert await slice_.observe(cell) == []
+        assert await slice_.verify(cell) is None
+
+
+@pytest.mark.parametrize("cell", [COMPACT, EXPANDED], ids=lambda cell: cell.topology)
+async def test_two_logins_while_passwords_are_rotated_and_one_after(slice_: PostgresSlice, cell: CellRef) -> None:
+    await slice_.ensure(cell)
+    first = {login.role: login for login in wanted(cell, ("a",))}
+    second = {login.role: login for login in wanted(cell, ("b",))}
+    migrator = names.migrator_role(CELL)
+    assert await logging_in(slice_) == {*first, migrator}
+    bundle = await slice_._credentials.of(CELL)
+    sessions = [await session(slice_, role) for role in first]
+    await rotate(slice_, cell, "begin")
+    assert await logging_in(slice_) == {*first, *second, migrator}
+    await rotate(slice_, cell, "switch")
+    assert await logging_in(slice_) == {*first, *second, migrator}
+    for old in sessions:  # what runs has room, and all that it had
+        assert await old.fetchval(f"SELECT count(*) FROM {names.placement_schema(CELL)}.tenants") == 0
+    others = [await session(slice_, role) for role in second]
+    for connection, login in zip(others, second.values(), strict=True):
+        for role in login.roles:
+            await connection.execute(f"SET ROLE {role}; RESET ROLE")
+    await slice_._credentials.close(CELL)
+    assert await slice_.ensure(cell) == [
+        *(f"that {role} cannot log in" for role in first),
+        *(f"the end of the sessions of {role}" for role in first),
+    ]
+    assert await logging_in(slice_) == {*second, migrator}
+    for old in sessions:
+        with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError)):
+            await old.execute("SELECT 1")
+    for role in first:
+        with pytest.raises(asyncpg.InvalidAuthorizationSpecificationError):
+            await session(slice_, role)
+    await slice_._credentials.finish(CELL)
+    assert await slice_.ensure(cell) == []
+    assert await slice_.verify(cell) is None
+    for other in others:
+        await other.execute("SELECT 1")
+        await other.close()
+    now = await slice_._credentials.of(CELL)
+    assert not {login.password for login in first.values()} & set(now)
+    assert not {bundle[login.password] for login in first.values()} & set(now.values())
+    await rotate(slice_, cell, "begin", "switch", "close")
+    assert await logging_in(slice_) == {*first, migrator}
+
+
+async def test_a_switch_of_the_topology_in_the_middle_of_a_rotation(slice_: PostgresSlice) -> None:
+    await slice_.ensure(COMPACT)
+    await rotate(slice_, COMPACT, "begin", "switch")
+    await slice_.ensure(EXPANDED)
+    assert await slice_.verify(EXPANDED) is None
+    both = {login.role for login in wanted(EXPANDED, ("a", "b"))}
+    assert await logging_in(slice_) == {*both, names.migrator_role(CELL)}
+    await rotate(slice_, EXPANDED, "close")
+    assert await logging_in(slice_) == {*(login.role for login in wanted(EXPANDED, ("b",))), names.migrator_role(CELL)}
+    await slice_.remove(EXPANDED)
+    assert await who_may(slice_, "SELECT rolname FROM pg_roles WHERE rolname LIKE $1") == set()
+
+
+@pytest.mark.parametrize("drift", ["LOGIN", "LOGIN PASSWORD 'old'"])
+async def test_a_closed_account_that_is_opened_by_hand_is_closed_again(slice_: PostgresSlice, drift: str) -> None:
+    await slice_.ensure(COMPACT)
+    await rotate(slice_, COMPACT, "begin", "switch", "close")
+    await slice_._credentials.finish(CELL)
+    async with slice_._connection() as connection:
+        await connection.execute(f"ALTER ROLE {CELL} {drift}")
+    assert await slice_.ensure(COMPACT) == [f"that {CELL} cannot log in"]
+
+
+async def test_each_migration_has_a_password_of_its_own(slice_: PostgresSlice) -> None:
+    await slice_.ensure(COMPACT)
+
+    async def stored() -> str:
+        async with slice_._connection() as connection:
+            query = "SELECT rolpassword FROM pg_authid WHERE rolname = $1"
+            found: str = await connection.fetchval(query, names.migrator_role(CELL))
+            return found
+
+    seen = {await stored()}
+    for _ in range(2):
+        password = await slice_._credentials.renew_migrator(CELL)
+        assert (await slice_._credentials.of(CELL))["migrator_password"] == password
+        await slice_.let_migrate(COMPACT, allowed=True)
+        seen.add(await stored())
+        await slice_.let_migrate(COMPACT, allowed=False)
+    assert len(seen) == 3
+    assert await slice_.observe(COMPACT) == []
+
+
 async def test_an_archived_cell_lets_nobody_in(slice_: PostgresSlice) -> None:
     await slice_.ensure(EXPANDED)
     await slice_.archive(EXPANDED)

@@ -68,3 +68,25 @@ async def test_tenants_hear_of_what_their_cell_offers_and_not_of_each_other() ->
     assert set(await taken(tenants)) == {"acme", "homeless"}
     router.route(Change("deleted", "Cell", "one", None))
     assert set(await taken(tenants)) == {"acme", "homeless"}
+
+
+async def test_a_request_for_new_passwords_concerns_the_cell_and_their_rotation_no_tenant() -> None:
+    cells, tenants = WorkQueue(), WorkQueue()
+    router = Router(cells, tenants)
+    router.route(cell("one", "cone00000001"))
+    router.route(tenant("acme", "one"))
+    await taken(cells)
+    await taken(tenants)
+    change = cell("one", "cone00000001")
+    assert change.resource is not None
+    change.resource.metadata.annotations["voicehelper.io/rotate-credentials"] = "now"
+    router.route(change)
+    assert await taken(cells) == ["one"]
+    router.route(change)
+    assert await taken(cells) == []
+    told = cell("one", "cone00000001", credentials={"account": "a", "rotation": "Opening"})
+    assert told.resource is not None
+    told.resource.metadata.annotations.update(change.resource.metadata.annotations)
+    router.route(told)
+    assert await taken(cells) == []
+    assert await taken(tenants) == []

@@ -57,14 +57,46 @@ async def test_a_look_that_finds_nothing_missing_writes_nothing(world: World, ce
     monkeypatch.setattr(S3Client, "call", call)
     assert await world.slice.ensure(cell) == []
     assert await world.slice.verify(cell) is None
-    assert set(sent) == {"GET"} and len(sent) == 4
+    assert set(sent) == {"GET"} and len(sent) == 5
+
+
+async def test_two_accounts_while_passwords_are_rotated_and_one_after(world: World, cell: CellRef):
+    await world.slice.ensure(cell)
+    credentials, bucket = world.credentials, f"/{names.bucket(cell.cell_id)}"
+    old = await world.keys(cell)
+    await world.admin.call("PUT", f"{bucket}/a/key", body="content", keys=old)
+    first, second = names.objects_user(cell.cell_id), names.objects_user(cell.cell_id, "b")
+    await credentials.begin(cell.cell_id, "now")
+    assert await world.slice.observe(cell) == [f"account {second}", f"policy of bucket {names.bucket(cell.cell_id)}"]
+    for step in (None, credentials.switch):
+        if step:
+            await step(cell.cell_id)
+        await world.slice.ensure(cell)
+        assert await world.slice.observe(cell) == []
+        assert await world.slice.verify(cell) is None
+        assert await world.admin.call("GET", f"{bucket}/a/key", keys=old) == "content"
+    new = await world.keys(cell)
+    assert new.access == second and new.secret != old.secret
+    assert await world.admin.call("GET", f"{bucket}/a/key", keys=new) == "content"
+    await credentials.close(cell.cell_id)
+    assert f"the end of account {first}" in await world.slice.ensure(cell)
+    await credentials.finish(cell.cell_id)
+    assert await world.slice.ensure(cell) == []
+    assert await world.slice.verify(cell) is None
+    assert await world.refused("GET", f"{bucket}/a/key", keys=old) == "InvalidAccessKeyId"
+    assert await world.admin.call("GET", f"{bucket}/a/key", keys=new) == "content"
+    await credentials.begin(cell.cell_id, "again")
+    await world.slice.ensure(cell)
+    assert f"<Access>{first}</Access>" in await world.accounts()
+    await world.slice.remove(cell)
+    assert cell.cell_id not in await world.accounts()
 
 
 class Died(BaseException):
     """As if the process had been killed."""
 
 
-@pytest.mark.parametrize("what", ["ensure", "remove", "archive"])
+@pytest.mark.parametrize("what", ["ensure", "open", "close", "remove", "archive"])
 @pytest.mark.parametrize("moment", ["before", "after"])
 async def test_dying_at_any_request_means_doing_it_again(
     world: World, cell: CellRef, what: str, moment: str, monkeypatch: pytest.MonkeyPatch
@@ -89,9 +121,16 @@ async def test_dying_at_any_request_means_doing_it_again(
         if what != "ensure":
             await operator.ensure(target)
             await (await world.store(target)).put_async("a/key", b"content")
+        if what in ("open", "close"):
+            await world.credentials.begin(target.cell_id, "now")
+        if what == "close":
+            await operator.ensure(target)
+            await world.credentials.switch(target.cell_id)
+            await world.credentials.close(target.cell_id)
+        effect = "ensure" if what in ("open", "close") else what
         left[0] = point
         try:
-            await getattr(operator, what)(target)
+            await getattr(operator, effect)(target)
         except Died:
             finished = False
         else:
@@ -99,7 +138,7 @@ async def test_dying_at_any_request_means_doing_it_again(
         await operator.close()
         left[0] = -1
         for _ in range(2):
-            await getattr(world.slice, what)(target)
+            await getattr(world.slice, effect)(target)
         await _is_done(world, target, what)
         if finished:
             assert point > 2
@@ -109,9 +148,12 @@ async def test_dying_at_any_request_means_doing_it_again(
 
 async def _is_done(world: World, cell: CellRef, what: str) -> None:
     bucket = names.bucket(cell.cell_id)
-    if what == "ensure":
+    if what in ("ensure", "open", "close"):
         assert await world.slice.observe(cell) == []
         assert await world.slice.verify(cell) is None
+        accounts = await world.accounts()
+        there = {name for name in names.ACCOUNTS if f"<Access>{names.objects_user(cell.cell_id, name)}<" in accounts}
+        assert there == {"ensure": {"a"}, "open": {"a", "b"}, "close": {"b"}}[what]
         return
     assert names.objects_user(cell.cell_id) not in await world.accounts()
     buckets = await world.admin.call("GET", "/")
@@ -174,7 +216,7 @@ async def test_more_objects_than_one_request_lists(world: World, cell: CellRef, 
     store = await world.store(cell)
     for number in range(25):
         await store.put_async(f"{TENANT.tenant_id}/{number}", b"x")
-    monkeypatch.setattr(S3Client.listed, "__kwdefaults__", {"limit": 10, "keys": None})
+    monkeypatch.setattr(S3Client.listed, "__kwdefaults__", {"limit": 10, "after": "", "keys": None})
     await world.slice.remove(cell)
     assert names.bucket(cell.cell_id) not in await world.admin.call("GET", "/")
 

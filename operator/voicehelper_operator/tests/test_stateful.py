@@ -11,11 +11,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from voicehelper_core import errors
 from voicehelper_crds import Cell, Tenant
 
+from voicehelper_operator.cells.rotation import ANNOTATION
 from voicehelper_operator.tests.world import Crash, World
 
 API = "voicehelper.io/v1alpha1"
 NAMES = st.sampled_from(["acme", "globex", "initech"])
 PLANS = st.sampled_from(["team", "enterprise"])
+BASE = {"capacity": 2}
 POLICIES = st.sampled_from(["Retain", "Archive", "Delete"])
 
 
@@ -35,13 +37,14 @@ class Reconciling(RuleBasedStateMachine):
     def _run(self, work):
         return asyncio.run(work)
 
-    @initialize()
-    def base(self):
+    @initialize(seamless=st.booleans())
+    def base(self, seamless):
+        self.world.runtime.seamless = seamless
         for manifest in (
             {"kind": "CellClass", "metadata": {"name": "standard"}, "spec": {}},
             {"kind": "TenantPlan", "metadata": {"name": "team"}, "spec": {"isolation": "shared"}},
             {"kind": "TenantPlan", "metadata": {"name": "enterprise"}, "spec": {"isolation": "dedicated"}},
-            {"kind": "Cell", "metadata": {"name": "shared-1"}, "spec": {"capacity": 2}},
+            {"kind": "Cell", "metadata": {"name": "shared-1"}, "spec": BASE},
         ):
             self._run(self.world.store.apply({"apiVersion": API, **manifest}))
 
@@ -94,6 +97,12 @@ class Reconciling(RuleBasedStateMachine):
         """Somebody removes a slice of every cell by hand."""
         self.world.slices[index].cells.clear()
 
+    @rule(asked=st.sampled_from(["one", "two"]))
+    def rotate(self, asked):
+        """Somebody asks for new passwords of the shared cell."""
+        metadata = {"name": "shared-1", "annotations": {ANNOTATION: asked}}
+        self._run(self.world.store.apply({"apiVersion": API, "kind": "Cell", "metadata": metadata, "spec": BASE}))
+
     @rule()
     def settle(self):
         self._run(self.world.settle(30))
@@ -113,11 +122,19 @@ class Reconciling(RuleBasedStateMachine):
         assert not set(world.identity.retired) & set(self.archived), "users of archived tenants were left behind"
         assert set(world.identity.tenants) == {item.status.tenant_id for item in tenants if item.status.cell_id}
         assert set(world.runtime.running) <= cells
+        for item in world.slices[:1]:
+            assert {name[:12] for name in item.accounts} >= set(world.runtime.running)
+            assert len(item.accounts) == len({name[:12] for name in item.accounts}), "an account was left open"
         for item in tenants:
             ready = next(each for each in item.status.conditions if each.type == "Ready")
             placed = next(each for each in item.status.conditions if each.type == "Placed")
             wanted = placed.status == "True" and not item.spec.suspended
             assert (ready.status == "True") is wanted, (item.metadata.name, ready.reason, ready.message)
+
+    @invariant()
+    def whatever_runs_is_let_in(self):
+        assert self.world.refused() == []
+        assert self.world.runtime.gaps == 0
 
     @invariant()
     def nothing_goes_before_its_archive_is_whole(self):

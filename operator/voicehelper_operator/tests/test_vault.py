@@ -58,9 +58,25 @@ async def test_a_cell_may_read_its_passwords_but_that_of_migrations(slice_, serv
     assert made == [f"secret {WORKLOAD}", f"policy {name}", f"role {name}"]
     whole, readable = (server.secrets[path].versions[-1] for path in (f"cells/{CELL.cell_id}", WORKLOAD))
     assert "migrator_password" in whole
-    assert readable == {key: value for key, value in whole.items() if key != "migrator_password"}
+    passwords = ("postgres_password", "kafka_password", "objects_secret_key")
+    assert readable == {"account": "a", **{key: whole[key] for key in passwords}}
     assert server.roles[name]["bound_service_account_namespaces"] == [name]
     assert server.roles[name]["bound_service_account_names"] == ["voicehelper-cell"]
+
+
+async def test_a_cell_reads_the_passwords_of_its_current_account_by_the_same_names(slice_, server):
+    await slice_.ensure(CELL)
+    credentials = slice_._credentials
+    for step, account in ((credentials.begin, "a"), (credentials.switch, "b")):
+        await step(CELL.cell_id, *(["now"] if step == credentials.begin else []))
+        await slice_.ensure(CELL)
+        whole, readable = (server.secrets[path].versions[-1] for path in (f"cells/{CELL.cell_id}", WORKLOAD))
+        suffix = "_b" if account == "b" else ""
+        assert readable == {
+            "account": account,
+            **{key: whole[f"{key}{suffix}"] for key in readable if key != "account"},
+        }
+        assert len(readable) == 4
 
 
 async def test_a_second_look_writes_nothing_and_drift_is_repaired(slice_, server):

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
-from voicehelper_core import errors
+from voicehelper_core import cell_bundle, errors, names
+from voicehelper_core.names import ACCOUNTS
 from voicehelper_crds import KINDS, Resource
 from voicehelper_crds.validation import ValidationFailed, validate, validate_update
 
+from voicehelper_operator.activity import NoActivity
 from voicehelper_operator.archives.keeper import Archived
 from voicehelper_operator.archives.problems import StoreProblem
 from voicehelper_operator.cells.apply import CellApplier
 from voicehelper_operator.cells.reconciler import CellReconciler
 from voicehelper_operator.identity import Admin, AdminState
 from voicehelper_operator.settings import OperatorSettings
-from voicehelper_operator.slices.credentials import CellCredentials
+from voicehelper_operator.slices.credentials import CellCredentials, Rotation
 from voicehelper_operator.slices.interface import CellRef, TenantRef
 from voicehelper_operator.tenants.apply import TenantApplier
 from voicehelper_operator.tenants.reconciler import TenantReconciler
@@ -78,9 +81,12 @@ class MemoryStore:
         if old.metadata.deletion_timestamp:
             raise errors.Conflict("it is being deleted")
         validate_update(old, new)
-        if old.spec == new.spec:  # type: ignore[attr-defined]
+        same = old.spec == new.spec  # type: ignore[attr-defined]
+        if same and old.metadata.annotations == new.metadata.annotations:
             return old.model_copy(deep=True)
-        metadata = old.metadata.model_copy(update={"generation": (old.metadata.generation or 0) + 1})
+        generation = (old.metadata.generation or 0) + (not same)
+        changed = {"generation": generation, "annotations": new.metadata.annotations}
+        metadata = old.metadata.model_copy(update=changed)
         return self._put(old.model_copy(update={"spec": new.spec, "metadata": metadata}))  # type: ignore[attr-defined]
 
     async def update_status(self, kind: Any, name: str, status: Any, *, resource_version: str | None = None) -> Any:
@@ -146,11 +152,18 @@ def _told(tenant: TenantRef) -> str:
 
 @dataclass
 class MemorySlice:
-    """``cells`` and ``tenants`` are what exists; ``broken`` is what every call raises."""
+    """``cells`` and ``tenants`` are what exists; ``broken`` is what every call raises.
+
+    ``accounts`` are the passwords by which cells get in, by their names; ``secret`` is what the bundle calls them, and
+    a store without it has no passwords.
+    """
 
     store: str
     isolated: bool = True
     step: Callable[[str], None] = lambda _: None
+    secret: str = ""
+    bundle: Callable[[str], Awaitable[dict[str, str]]] | None = None
+    accounts: dict[str, str] = field(default_factory=dict)
     cells: set[str] = field(default_factory=set)
     tenants: dict[tuple[str, str], str] = field(default_factory=dict)
     data: set[tuple[str, str]] = field(default_factory=set)
@@ -168,19 +181,48 @@ class MemorySlice:
 
     async def ensure(self, cell: CellRef) -> list[str]:
         self._check("ensure.before")
+        made = await self._ensure_accounts(cell.cell_id)
         if cell.cell_id in self.cells:
-            return []
+            return made
         self.cells.add(cell.cell_id)
         self.writes += 1
         self._check("ensure.after")
-        return [f"{self.store} of the cell"]
+        return [f"{self.store} of the cell", *made]
+
+    async def _ensure_accounts(self, cell_id: str) -> list[str]:
+        """A closed account is opened with its kept password; an open one keeps the one that it has."""
+        if not self.secret:
+            return []
+        assert self.bundle is not None
+        bundle = await self.bundle(cell_id)
+        made = []
+        for account in ACCOUNTS:
+            name, wanted = names.kafka_user(cell_id, account), account in Rotation.of(bundle).open
+            if wanted is not (name in self.accounts):
+                self.writes += 1
+                if wanted:
+                    self.accounts[name] = bundle[cell_bundle.key(self.secret, account)]
+                    made.append(f"account {name}")
+                else:
+                    del self.accounts[name]
+                self._check(f"account.{account}.after")
+        return made
 
     async def verify(self, cell: CellRef) -> str | None:
+        if self.secret:
+            assert self.bundle is not None
+            bundle = await self.bundle(cell.cell_id)
+            for account in Rotation.of(bundle).open:
+                kept = bundle[cell_bundle.key(self.secret, account)]
+                if self.accounts[names.kafka_user(cell.cell_id, account)] != kept:
+                    return "the login was refused"
         return None
 
     async def remove(self, cell: CellRef) -> None:
         self._check("remove.before")
         self.cells.discard(cell.cell_id)
+        for account in ACCOUNTS:
+            self.accounts.pop(names.kafka_user(cell.cell_id, account), None)
         self.tenants = {key: name for key, name in self.tenants.items() if key[0] != cell.cell_id}
         self.data = {key for key in self.data if key[0] != cell.cell_id}
         self._check("remove.after")
@@ -219,23 +261,39 @@ class MemorySlice:
 
 @dataclass
 class MemoryRuntime:
+    """``leaving`` is what runs until ``ready`` lets what takes its place answer; a runtime that is not ``seamless`` has
+    a gap instead, which is counted unless nobody was in the cell.
+    """
+
     topologies: ClassVar = frozenset({"compact"})
+    seamless: bool = True
     step: Callable[[str], None] = lambda _: None
     running: dict[str, WorkloadSpec] = field(default_factory=dict)
+    leaving: list[WorkloadSpec] = field(default_factory=list)
     migrated: set[str] = field(default_factory=set)
     restarts: dict[str, int] = field(default_factory=dict)
     broken_migration: str = ""
     ready: bool = True
+    gaps: int = 0
 
     def _state(self, cell_id: str) -> WorkloadState:
         spec = self.running[cell_id]
         state = "ready" if self.ready else "starting"
         restarts = self.restarts.get(cell_id, 0)
-        return WorkloadState(self.ready, state, restarts, "", spec.release, "127.0.0.1:1", "127.0.0.1:2")
+        settled = self.ready and cell_id not in {item.cell_id for item in self.leaving}
+        return WorkloadState(self.ready, state, restarts, "", spec.release, "127.0.0.1:1", "127.0.0.1:2", settled)
 
     async def ensure(self, spec: WorkloadSpec) -> WorkloadState:
         self.step("workload.before")
         assert spec.cell_id in self.migrated, "code must not run before its migration"
+        before = self.running.get(spec.cell_id)
+        if self.ready:
+            self.leaving = [item for item in self.leaving if item.cell_id != spec.cell_id]
+        if before is not None and before.config != spec.config:
+            if self.seamless:
+                self.leaving.append(before)
+            else:
+                self.gaps += 1
         self.running[spec.cell_id] = spec
         self.step("workload.after")
         return self._state(spec.cell_id)
@@ -243,12 +301,14 @@ class MemoryRuntime:
     async def observe(self, cell_id: str) -> WorkloadState | None:
         return self._state(cell_id) if cell_id in self.running else None
 
-    async def sleep(self, spec: WorkloadSpec) -> None:
+    async def sleep(self, spec: WorkloadSpec) -> bool:
         await self.remove(spec.cell_id)
+        return True
 
     async def remove(self, cell_id: str) -> None:
         self.step("workload.remove.before")
         self.running.pop(cell_id, None)
+        self.leaving = [item for item in self.leaving if item.cell_id != cell_id]
         self.step("workload.remove.after")
 
     async def run_once(self, spec: WorkloadSpec, command: str) -> str:
@@ -324,6 +384,15 @@ class MemoryKeeper:
         return Archived(f"/archives/{tenant.metadata.name}.tar.gz", 1, "0" * 64)
 
 
+class MemoryActivity(NoActivity):
+    """``busy``: requests do not come to their end."""
+
+    busy = False
+
+    async def parked(self, cell_id: str) -> bool:
+        return not self.busy
+
+
 class World:
     """Reconcilers over memory. ``step`` is called at every effect and may raise Crash."""
 
@@ -335,21 +404,50 @@ class World:
 
         self.store, self.secrets, self.events = MemoryStore(step), MemorySecrets(step), MemoryEvents()
 
-        names = (("postgres", True), ("kafka", True), ("milvus", False), ("objects", True))
-        self.slices = [MemorySlice(name, isolated, step) for name, isolated in names]
+        stores = (
+            ("postgres", True, cell_bundle.POSTGRES),
+            ("kafka", True, cell_bundle.KAFKA),
+            ("milvus", False, ""),
+            ("objects", True, cell_bundle.OBJECTS),
+        )
+        self.slices = [MemorySlice(name, isolated, step, secret, self._bundle) for name, isolated, secret in stores]
         self.runtime, self.identity = MemoryRuntime(step), MemoryIdentity(self.store, step)
-        self.keeper = MemoryKeeper(self)
+        self.keeper, self.activity = MemoryKeeper(self), MemoryActivity()
+        self.now = datetime.now(UTC)
         self.restart()
+
+    async def _bundle(self, cell_id: str) -> dict[str, str]:
+        return await self.credentials.of(cell_id)
 
     def restart(self) -> None:
         """A new operator: nothing is remembered but what is in the stores."""
         self.keeper.making.clear()
-        settings = OperatorSettings(release="r00000000001", router_url="http://router")
-        credentials = CellCredentials(self.secrets)
-        applier = CellApplier(settings, self.store, self.slices, credentials, self.runtime)
+        settings = OperatorSettings(
+            release="r00000000001",
+            router_url="http://router",
+            objects_endpoint="http://s3",
+            objects_admin_access_key="admin",
+            objects_admin_secret_key="secret",
+        )
+        self.credentials = CellCredentials(self.secrets, lambda: self.now)
+        applier = CellApplier(settings, self.store, self.slices, self.credentials, self.runtime, self.activity)
         self.cells = CellReconciler(applier, self.events)
         tenants = TenantApplier(self.store, self.secrets, self.slices, self.identity, self.keeper, 0)
         self.tenants = TenantReconciler(tenants, self.events, self, "http://router")
+
+    def refused(self) -> list[str]:
+        """Stores that let a workload not in by what it was told."""
+        found = []
+        for spec in (*self.runtime.running.values(), *self.runtime.leaving):
+            login = urlsplit(spec.config["postgres_dsn"])
+            told = {
+                "postgres": (login.username, login.password),
+                "kafka": (spec.config["kafka_user"], spec.config["kafka_password"]),
+                "objects": (spec.config["objects_access_key"], spec.config["objects_secret_key"]),
+            }
+            known = {item.store: item.accounts for item in self.slices}
+            found += [store for store, (user, password) in told.items() if known[store].get(user or "") != password]
+        return found
 
     async def probe(self, name: str, tenant_id: str, cell_id: str, *, patience: float = 0) -> str | None:
         """The routed probe: the cell runs and knows the tenant."""

@@ -67,6 +67,8 @@ class WorkloadState:
     release: str
     http: str
     grpc: str
+    settled: bool = False
+    """Whether all that runs has the newest configuration and answers; what leaves runs as well."""
 
 
 class StepFailed(RuntimeError):
@@ -78,6 +80,8 @@ class WorkloadRuntime(Protocol):
 
     topologies: frozenset[str]
     """Topologies of cells that it can run."""
+    seamless: bool
+    """Whether ``ensure`` replaces what runs without a gap, so that no request fails for a new configuration."""
 
     async def ensure(self, spec: WorkloadSpec) -> WorkloadState:
         """Run it, or bring it up to date; does not wait for readiness."""
@@ -91,8 +95,8 @@ class WorkloadRuntime(Protocol):
         """Names of workloads whose state changed, or that are not any more what ``ensure`` made of them; for ever."""
         ...
 
-    async def sleep(self, spec: WorkloadSpec) -> None:
-        """Stop what runs and keep the rest; no error where there is none."""
+    async def sleep(self, spec: WorkloadSpec) -> bool:
+        """Stop what runs and keep the rest, no error where there is none; whether nothing runs any more."""
         ...
 
     async def remove(self, cell_id: str) -> str | None:

@@ -22,6 +22,7 @@ class ProcessRuntime:
     """Speaks to the supervisor."""
 
     topologies = frozenset({"compact"})
+    seamless = False
 
     def __init__(self, socket: Path) -> None:
         transport = httpx.AsyncHTTPTransport(uds=str(socket))
@@ -62,8 +63,8 @@ class ProcessRuntime:
             starting = any(not ready for ready, _ in (known or {}).values())
             await asyncio.sleep(_STARTING_SECONDS if starting else _LOOK_SECONDS)
 
-    async def sleep(self, spec: WorkloadSpec) -> None:
-        await self.remove(spec.cell_id)
+    async def sleep(self, spec: WorkloadSpec) -> bool:
+        return await self.remove(spec.cell_id) is None
 
     async def remove(self, cell_id: str) -> str | None:
         await self._call("DELETE", f"/workloads/{workload_name(cell_id)}")
@@ -92,4 +93,5 @@ def _state(raw: dict[str, Any]) -> WorkloadState:
         release=raw["release"],
         http=raw["http"],
         grpc=raw["grpc"],
+        settled=raw["settled"],
     )

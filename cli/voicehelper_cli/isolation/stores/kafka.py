@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from voicehelper_core import names
+from voicehelper_core import cell_bundle, names
 
 from voicehelper_cli.isolation.attack import Recorder, attack
 from voicehelper_cli.isolation.model import FOREIGN_CELL, NOBODY, Attacker
@@ -47,7 +47,8 @@ def access(arena: Arena, user: str, password: str, **more: Any) -> dict[str, Any
 def own(arena: Arena, **more: Any) -> dict[str, Any]:
     """As the stranger's cell logs in."""
     party = arena.stranger
-    return access(arena, names.kafka_user(party.cell_id), party.store_credentials["kafka_password"], **more)
+    user = names.kafka_user(party.cell_id, party.account)
+    return access(arena, user, party.store_password(cell_bundle.KAFKA), **more)
 
 
 def refusal(work: Callable[[], Any]) -> tuple[Any, str]:
@@ -208,7 +209,7 @@ async def cluster(arena: Arena, tried: Recorder) -> None:
     """ACLs, users and settings of the cluster as another cell's user."""
     from confluent_kafka import admin as kafka
 
-    user = names.kafka_user(arena.stranger.cell_id)
+    user = names.kafka_user(arena.stranger.cell_id, arena.stranger.account)
     client = kafka.AdminClient(own(arena))
     allow = kafka.AclPermissionType.ALLOW
     everything = kafka.AclBinding(
@@ -245,8 +246,10 @@ async def cluster(arena: Arena, tried: Recorder) -> None:
 @attack("kafka.login", surface="kafka", needs=("stranger",))
 async def login(arena: Arena, tried: Recorder) -> None:
     """Without credentials, with wrong ones, with another mechanism, as other users, on the controller's listener."""
-    password = arena.stranger.store_credentials["kafka_password"]
-    mine, victim = names.kafka_user(arena.stranger.cell_id), names.kafka_user(arena.victim.cell_id)
+    stranger, victims = arena.stranger, arena.victim
+    password = stranger.store_password(cell_bundle.KAFKA)
+    mine, victim = (names.kafka_user(party.cell_id, party.account) for party in (stranger, victims))
+    closed = [names.kafka_user(party.cell_id, cell_bundle.other(party.account)) for party in (stranger, victims)]
     ports = arena.home.ports()
     controller = f"127.0.0.1:{ports['kafka-controller']}" if "kafka-controller" in ports else ""
     plain = {"sasl.mechanisms": "PLAIN"}
@@ -256,7 +259,7 @@ async def login(arena: Arena, tried: Recorder) -> None:
         (FOREIGN_CELL, "as the victim with one's own password", access(arena, victim, password)),
         *(
             (FOREIGN_CELL, f"as {user} with one's own password", access(arena, user, password))
-            for user in ("admin", "connect", "analytics", "controller", "")
+            for user in ("admin", "connect", "analytics", "controller", "", *closed)
         ),
         (FOREIGN_CELL, "with PLAIN instead of SCRAM", access(arena, mine, password, **plain)),
         (FOREIGN_CELL, "as admin with PLAIN", access(arena, "admin", password, **plain)),

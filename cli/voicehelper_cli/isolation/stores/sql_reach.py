@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncpg
-from voicehelper_core import names
+from voicehelper_core import cell_bundle, names
 
 from voicehelper_cli.isolation.arena import Arena
 from voicehelper_cli.isolation.attack import Recorder, attack
@@ -49,7 +49,7 @@ async def schemas(arena: Arena, tried: Recorder) -> None:
             f"CREATE FUNCTION {schema}.stolen() RETURNS int LANGUAGE sql AS 'SELECT 1'",
             f"SELECT {schema}.outbox_topic()",
             f"DROP SCHEMA {schema} CASCADE",
-            f"ALTER SCHEMA {schema} OWNER TO {arena.stranger.cell_id}",
+            f"ALTER SCHEMA {schema} OWNER TO {names.login_role(arena.stranger.cell_id, arena.stranger.account)}",
         ):
             sql.judge(tried, statement, await sql.answer(connection, statement), finding="sql.schema")
         for statement in (f"COPY {schema}.messages TO STDOUT", f"COPY {schema}.messages FROM STDIN"):
@@ -72,7 +72,7 @@ async def search_path(arena: Arena, tried: Recorder) -> None:
         await connection.execute(f"SET search_path = {path}")
         what = f"SET search_path = {path}; {read}"
         sql.judge(tried, what, await sql.answer(connection, read), finding="sql.search-path", also=gone)
-        name = arena.victim.cell_id
+        name = names.login_role(arena.victim.cell_id, arena.victim.account)
         statement = f"ALTER ROLE {name} SET search_path = public"
         sql.judge(tried, statement, await sql.answer(connection, statement), finding="sql.search-path")
 
@@ -80,14 +80,14 @@ async def search_path(arena: Arena, tried: Recorder) -> None:
 @attack("sql.roles", surface="postgres", needs=("stranger",))
 async def roles(arena: Arena, tried: Recorder) -> None:
     """SET ROLE, SET SESSION AUTHORIZATION and GRANT to every role of the server; powers for oneself."""
-    own = arena.stranger.cell_id
+    cell, own = arena.stranger.cell_id, names.login_role(arena.stranger.cell_id, arena.stranger.account)
     async with sql.session(arena, arena.stranger) as connection:
         known = [row["rolname"] for row in await connection.fetch("SELECT rolname FROM pg_roles ORDER BY 1")]
         if names.service_role(arena.victim.cell_id, "conversation") not in known:
             raise AssertionError("the victim's roles are not in the catalogue")
-        usable = {own, *(names.service_role(own, service) for service in names.SERVICES)}
+        usable = {own, *(names.service_role(cell, service) for service in names.SERVICES)}
         others = [role for role in known if role not in usable]
-        interesting = [role for role in others if role.startswith((arena.victim.cell_id, own)) or "_" not in role[:13]]
+        interesting = [role for role in others if role.startswith((arena.victim.cell_id, cell)) or "_" not in role[:13]]
         for role in sorted({*interesting, *(r for r in others if r.startswith("pg_")), "control_plane", "debezium"}):
             for statement in (f'SET ROLE "{role}"', f'SET SESSION AUTHORIZATION "{role}"'):
                 sql.judge(tried, statement, await sql.answer(connection, statement), finding="sql.roles")
@@ -98,16 +98,16 @@ async def roles(arena: Arena, tried: Recorder) -> None:
             f"ALTER ROLE {own} REPLICATION",
             f"ALTER ROLE {own} SUPERUSER",
             f"ALTER ROLE {own} CONNECTION LIMIT -1",
-            f"ALTER ROLE {arena.victim.cell_id} PASSWORD 'stolen'",
+            f"ALTER ROLE {names.login_role(arena.victim.cell_id, arena.victim.account)} PASSWORD 'stolen'",
             "CREATE ROLE stolen",
-            f"DROP ROLE {arena.victim.cell_id}",
+            f"DROP ROLE {names.login_role(arena.victim.cell_id, arena.victim.account)}",
             f"REASSIGN OWNED BY {names.owner_role(arena.victim.cell_id, 'conversation')} TO {own}",
         ):
             sql.judge(tried, statement, await sql.answer(connection, statement), finding="sql.roles")
         powers = await connection.fetch(
             "SELECT rolname FROM pg_roles WHERE (rolname LIKE $1 || '%' OR rolname LIKE $2 || '%')"
             " AND (rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb OR rolreplication)",
-            own,
+            cell,
             arena.victim.cell_id,
         )
         what = "attributes of the roles of both cells in pg_roles"
@@ -153,19 +153,24 @@ async def databases(arena: Arena, tried: Recorder) -> None:
 async def _logins(arena: Arena, tried: Recorder) -> None:
     host, port = arena.places.postgres.rsplit(":", 1)
     database = arena.places.postgres_database
-    secret = arena.stranger.store_credentials["postgres_password"]
-    victim = arena.victim.cell_id
+    secret = arena.stranger.store_password(cell_bundle.POSTGRES)
+    own, victim = (names.login_role(party.cell_id, party.account) for party in (arena.stranger, arena.victim))
+    worker = names.service_role(arena.victim.cell_id, "conversation")
     attempts: tuple[tuple[Attacker, str, str, dict[str, str]], ...] = (
         (NOBODY, victim, "", {}),
         (NOBODY, victim, "wrong", {}),
         (FOREIGN_CELL, victim, secret, {}),
         (FOREIGN_CELL, "postgres", secret, {}),
-        (FOREIGN_CELL, names.service_role(victim, "conversation"), secret, {}),
-        (FOREIGN_CELL, arena.stranger.cell_id, secret, {"replication": "database"}),
-        (FOREIGN_CELL, arena.stranger.cell_id, secret, {"replication": "true"}),
-        (FOREIGN_CELL, arena.stranger.cell_id, secret, {"role": names.service_role(victim, "conversation")}),
-        (FOREIGN_CELL, arena.stranger.cell_id, secret, {"session_authorization": "postgres"}),
-        (FOREIGN_CELL, arena.stranger.cell_id, secret, {"session_preload_libraries": "auto_explain"}),
+        (FOREIGN_CELL, worker, secret, {}),
+        *(
+            (FOREIGN_CELL, names.login_role(party.cell_id, cell_bundle.other(party.account)), secret, {})
+            for party in (arena.stranger, arena.victim)
+        ),
+        (FOREIGN_CELL, own, secret, {"replication": "database"}),
+        (FOREIGN_CELL, own, secret, {"replication": "true"}),
+        (FOREIGN_CELL, own, secret, {"role": worker}),
+        (FOREIGN_CELL, own, secret, {"session_authorization": "postgres"}),
+        (FOREIGN_CELL, own, secret, {"session_preload_libraries": "auto_explain"}),
     )
     for by, user, password, settings in attempts:
         what = f"log in as {user}" + (f" with {settings}" if settings else f" with the password {password or '(none)'}")

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
 import asyncpg
-from voicehelper_core import names
+from voicehelper_core import cell_bundle, names
 
 from voicehelper_cli.isolation.arena import Arena
 from voicehelper_cli.isolation.attack import Recorder
@@ -26,12 +26,14 @@ async def session(
 ) -> AsyncIterator[asyncpg.Connection]:
     """As the cell's workload (or its migrations) logs in; ``settings`` go into the start-up message."""
     host, port = arena.places.postgres.rsplit(":", 1)
-    make, secret = (names.migrator_role, "migrator") if migrator else (names.login_role, "postgres")
+    user, password = names.login_role(party.cell_id, party.account), party.store_password(cell_bundle.POSTGRES)
+    if migrator:
+        user, password = names.migrator_role(party.cell_id), party.store_credentials[cell_bundle.MIGRATOR]
     connection = await asyncpg.connect(
         host=host,
         port=int(port),
-        user=make(party.cell_id),
-        password=party.store_credentials[f"{secret}_password"],
+        user=user,
+        password=password,
         database=database or arena.places.postgres_database,
         timeout=15,
         command_timeout=15,

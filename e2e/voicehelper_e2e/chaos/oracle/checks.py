@@ -45,6 +45,7 @@ CHECKS: Mapping[str, Check] = {
     "passages, vectors, objects": documents.stores,
     "left in Postgres": orphans.postgres,
     "left in Kafka": orphans.kafka,
+    "accounts of cells": orphans.accounts,
     "left in Milvus": orphans.milvus,
     "left on the machine": orphans.machine,
     "left in the router": orphans.routes,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import httpx
@@ -94,6 +95,35 @@ async def kafka(world: World) -> list[Finding]:
         ]
 
     return await asyncio.to_thread(ask)
+
+
+async def accounts(world: World) -> list[Finding]:
+    """Of each cell that lives one account is open, the same in Postgres and Kafka."""
+    async with world.fired.postgres() as connection:
+        logins = {row[0] for row in await connection.fetch("SELECT rolname FROM pg_roles WHERE rolcanlogin")}
+
+    def users() -> set[str]:
+        from confluent_kafka import admin
+
+        client = admin.AdminClient(world.kafka)  # its futures end with it
+        return set(client.describe_user_scram_credentials().result(20))
+
+    known, found = await asyncio.to_thread(users), []
+    for cell_id in world.cells:
+        sides = {
+            "Postgres": {name for name in names.ACCOUNTS if names.login_role(cell_id, name) in logins},
+            "Kafka": {name for name in names.ACCOUNTS if names.kafka_user(cell_id, name) in known},
+        }
+        found += open_accounts(cell_id, sides)
+    return found
+
+
+def open_accounts(cell_id: str, sides: Mapping[str, Collection[str]]) -> list[Finding]:
+    """What is wrong with the accounts of a cell that are open, by store."""
+    if len(set(map(tuple, map(sorted, sides.values())))) == 1 and all(len(opened) == 1 for opened in sides.values()):
+        return []
+    told = ", ".join(f"{store}: {'+'.join(sorted(opened)) or 'none'}" for store, opened in sides.items())
+    return [Finding("accounts", cell_id, f"there should be one open account, the same everywhere ({told})")]
 
 
 async def milvus(world: World) -> list[Finding]:

@@ -155,6 +155,17 @@ def test_scopes_and_clusters_of_envoy():
     assert orphans.envoy(dump) == ({"acme"}, {"cell00000001-http"})
 
 
+def test_a_cell_with_two_accounts_or_another_one_in_each_store_is_found():
+    assert orphans.open_accounts("c1", {"Postgres": {"b"}, "Kafka": {"b"}}) == []
+    for sides in (
+        {"Postgres": {"a", "b"}, "Kafka": {"a", "b"}},
+        {"Postgres": {"a"}, "Kafka": {"a", "b"}},
+        {"Postgres": {"a"}, "Kafka": {"b"}},
+        {"Postgres": set(), "Kafka": set()},
+    ):
+        assert len(orphans.open_accounts("c1", sides)) == 1
+
+
 def test_the_first_answer_after_a_kill_is_one_that_was_asked_for_after_it():
     ledger, one = Ledger(), tenant()
     ledger.tenants["acme"] = one

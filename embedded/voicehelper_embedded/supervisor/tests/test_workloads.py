@@ -108,10 +108,12 @@ async def test_a_cells_life(home):
         assert json.loads(config.read_text())["secret"] == "s"
         assert config.stat().st_mode & 0o777 == 0o600
         changed = {**BODY, "config": {**BODY["config"], "secret": "t"}}
-        await running.http.put(path, json=changed)
+        assert state["settled"]
+        assert not (await running.http.put(path, json=changed)).json()["settled"]  # what runs was told something older
         async with asyncio.timeout(20):
             while (now := (await running.http.get(path)).json())["pid"] == state["pid"] or now["state"] != "ready":
                 await asyncio.sleep(0.05)
+        assert now["settled"]
         assert now["http"] == state["http"]
         assert [item["name"] for item in (await running.http.get("/workloads")).json()] == [f"cell-{CELL}"]
         assert (await running.http.delete(path)).status_code == 204

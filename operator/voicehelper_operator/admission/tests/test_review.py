@@ -264,6 +264,11 @@ class TestMetadata:
     def test_the_mark_of_the_isolation_proof_is_free(self, kind):
         assert self.changed(kind, {}, {"labels": {"voicehelper.io/isolation-proof": "a1"}}) is None
 
+    def test_whoever_may_change_a_cell_may_ask_for_new_passwords(self, kind):
+        asked_for = {"annotations": {"voicehelper.io/rotate-credentials": "now"}}
+        assert self.changed(kind, {}, asked_for) is None
+        assert self.changed(kind, asked_for, {}) is None
+
     @pytest.mark.parametrize("leaving", [False, True])
     def test_the_operators_finalizer_is_taken_by_the_operator_and_administrators_only(self, kind, leaving):
         held = {"finalizers": [FINALIZER[kind], "other.example/x"]}

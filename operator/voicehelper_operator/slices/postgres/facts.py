@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from voicehelper_core import names
+from voicehelper_core.names import Account
 
+from voicehelper_operator.slices.credentials import MIGRATOR_PASSWORD
 from voicehelper_operator.slices.interface import CellRef
 from voicehelper_operator.slices.postgres import logins
 
@@ -60,6 +62,15 @@ def _closed(role: str) -> Fact:
         f"that {role} cannot log in",
         f"SELECT NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}' AND rolcanlogin)",
         (f"ALTER ROLE {role} NOLOGIN",),
+    )
+
+
+def _gone(role: str) -> Fact:
+    """Whoever still has a session of a closed account is somebody who should have none."""
+    return Fact(
+        f"the end of the sessions of {role}",
+        f"SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE usename = '{role}')",
+        (f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'",),
     )
 
 
@@ -131,7 +142,7 @@ def _readable(schema: str, owner: str, reader: str) -> Fact:
     )
 
 
-def _placement(cell: CellRef) -> Iterator[Fact]:
+def _placement(cell: CellRef, accounts: Sequence[Account]) -> Iterator[Fact]:
     """Read by the workload, which admits by it, and its services, whose outboxes take events of listed tenants only."""
     cell_id = cell.cell_id
     schema = names.placement_schema(cell_id)
@@ -157,7 +168,7 @@ def _placement(cell: CellRef) -> Iterator[Fact]:
         ),
     )
     readers = [names.service_role(cell_id, service) for service in names.SERVICES]
-    for role in (*(login.role for login in logins.wanted(cell)), *readers):
+    for role in (*(login.role for login in logins.wanted(cell, accounts)), *readers):
         yield _usage(role, schema)
         yield Fact(
             f"right of {role} to read {table}",
@@ -166,15 +177,17 @@ def _placement(cell: CellRef) -> Iterator[Fact]:
         )
 
 
-def facts(cell: CellRef, *, database: str, reader: str) -> Iterator[Fact]:
-    """In the order in which they can be made."""
+def facts(cell: CellRef, accounts: Sequence[Account], *, database: str, reader: str) -> Iterator[Fact]:
+    """In the order in which they can be made. ``accounts`` are open, the others closed."""
     cell_id, migrator = cell.cell_id, names.migrator_role(cell.cell_id)
-    for login in logins.wanted(cell):
+    for login in logins.wanted(cell, accounts):
         yield _login(login.role, login.connections, login.password)
         yield _connect(login.role, database)
-    for role in logins.closed(cell):
+    for role in logins.closed(cell, accounts):
         yield _closed(role)
-    yield _login(migrator, 4, "migrator_password")
+    for role in logins.former(cell, accounts):
+        yield _gone(role)
+    yield _login(migrator, 4, MIGRATOR_PASSWORD)
     yield _expiring(migrator)
     yield _connect(migrator, database)
     for service in names.SERVICES:
@@ -187,10 +200,10 @@ def facts(cell: CellRef, *, database: str, reader: str) -> Iterator[Fact]:
         yield _usage(worker, schema)
         yield _usage(reader, schema)
         yield _readable(schema, owner, reader)
-    for login in logins.wanted(cell):
+    for login in logins.wanted(cell, accounts):
         for role in login.roles:
             yield _member(login.role, role)
-    yield from _placement(cell)
+    yield from _placement(cell, accounts)
 
 
 def roles(cell_id: str) -> list[str]:

@@ -9,9 +9,10 @@ import asyncpg
 from voicehelper_core import faults, names
 from voicehelper_core.call_graph import SERVICES
 from voicehelper_core.errors import Unavailable
+from voicehelper_core.names import Account
 
 from voicehelper_operator.settings import OperatorSettings
-from voicehelper_operator.slices.credentials import CellCredentials
+from voicehelper_operator.slices.credentials import MIGRATOR_PASSWORD, CellCredentials, Rotation
 from voicehelper_operator.slices.interface import CellRef, TenantRef
 from voicehelper_operator.slices.postgres import logins, publication
 from voicehelper_operator.slices.postgres import tenants as placed
@@ -52,24 +53,28 @@ class PostgresSlice:
         async with self._pool.acquire() as connection:
             yield connection
 
-    def _facts(self, cell: CellRef) -> list[Fact]:
+    async def _facts(self, cell: CellRef) -> list[Fact]:
         reader = self._settings.debezium_role
-        made = facts(cell, database=self._settings.postgres_database, reader=reader)
+        accounts = await self._accounts(cell)
+        made = facts(cell, accounts, database=self._settings.postgres_database, reader=reader)
         return [*made, *guards(cell.cell_id, reader)]
+
+    async def _accounts(self, cell: CellRef) -> tuple[Account, ...]:
+        return Rotation.of(await self._passwords(cell)).open
 
     async def observe(self, cell: CellRef) -> list[str]:
         missing = []
+        wanted = await self._facts(cell)
         async with self._connection() as connection:
-            for fact in self._facts(cell):
+            for fact in wanted:
                 if not await _holds(connection, fact):
                     missing.append(fact.what)
             missing += await publication.missing(connection, self._settings.publication, cell.cell_id)
         return missing
 
     async def ensure(self, cell: CellRef) -> list[str]:
-        made = []
+        made, wanted = [], await self._facts(cell)
         async with self._connection() as connection:
-            wanted = self._facts(cell)
             for fact in () if await _all_hold(connection, wanted) else wanted:
                 if await _holds(connection, fact):
                     continue
@@ -95,7 +100,7 @@ class PostgresSlice:
         return await self._credentials.of(cell.cell_id, SERVICES if cell.topology == "expanded" else ())
 
     async def verify(self, cell: CellRef) -> str | None:
-        for login in logins.wanted(cell):
+        for login in logins.wanted(cell, await self._accounts(cell)):
             if problem := await self._try(cell, login):
                 return problem
         return None
@@ -126,15 +131,21 @@ class PostgresSlice:
 
     async def _reset(self, cell: CellRef) -> None:
         """Passwords in Postgres became others than the kept ones (the secret was lost, or somebody changed one)."""
+        wanted = await self._facts(cell)
         async with self._connection() as connection:
-            for fact in self._facts(cell):
+            for fact in wanted:
                 if fact.password:
                     statement = await self._filled(connection, fact.fix[-1], fact, cell)
                     await connection.execute(statement)
 
     async def let_migrate(self, cell: CellRef, *, allowed: bool) -> None:
+        role = names.migrator_role(cell.cell_id)
         async with self._connection() as connection:
-            await connection.execute(expire(names.migrator_role(cell.cell_id), MIGRATION_MINUTES if allowed else None))
+            if allowed:  # by the password of this migration, which is a new one
+                password = (await self._passwords(cell))[MIGRATOR_PASSWORD]
+                quoted = await connection.fetchval("SELECT quote_literal($1::text)", password)
+                await connection.execute(f"ALTER ROLE {role} PASSWORD {quoted}")
+            await connection.execute(expire(role, MIGRATION_MINUTES if allowed else None))
 
     async def archive(self, cell: CellRef) -> None:
         async with self._connection() as connection:

@@ -1,13 +1,14 @@
-"""Objects on an S3 server: a bucket and an account per cell, a prefix per tenant."""
+"""Objects on an S3 server: a bucket per cell and an account, two while passwords are rotated; a prefix per tenant."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from voicehelper_core import names
+from voicehelper_core import cell_bundle, names
+from voicehelper_core.names import ACCOUNTS
 
 from voicehelper_operator.settings import OperatorSettings
-from voicehelper_operator.slices.credentials import CellCredentials
+from voicehelper_operator.slices.credentials import CellCredentials, Rotation
 from voicehelper_operator.slices.interface import CellRef, TenantRef
 from voicehelper_operator.slices.objects import making
 from voicehelper_operator.slices.s3.accounts import Accounts, VersityAccounts
@@ -34,11 +35,18 @@ class S3ObjectsSlice:
         """Disconnect."""
         await self._client.close()
 
-    async def _keys(self, cell: CellRef) -> Keys:
-        secret = (await self._credentials.of(cell.cell_id))["objects_secret_key"]
-        return Keys(names.objects_user(cell.cell_id), secret)
+    async def _keys(self, cell: CellRef) -> list[Keys]:
+        """Of the open accounts."""
+        bundle = await self._credentials.of(cell.cell_id)
+        return [
+            Keys(names.objects_user(cell.cell_id, account), bundle[cell_bundle.key(cell_bundle.OBJECTS, account)])
+            for account in Rotation.of(bundle).open
+        ]
 
     async def observe(self, cell: CellRef) -> list[str]:
+        return await self._missing(cell, await self._keys(cell))
+
+    async def _missing(self, cell: CellRef, keys: Sequence[Keys]) -> list[str]:
         bucket, missing = names.bucket(cell.cell_id), []
         try:
             await self._client.listed(bucket, limit=1)
@@ -46,23 +54,29 @@ class S3ObjectsSlice:
             if error.code != "NoSuchBucket":
                 raise
             missing = [f"bucket {bucket}"]
-        return [*missing, *await self._accounts.missing(await self._keys(cell), bucket)]
+        ends = [f"the end of account {access}" for access in _closed(cell, keys) if await self._accounts.exists(access)]
+        return [*missing, *await self._accounts.missing(keys, bucket), *ends]
 
     async def ensure(self, cell: CellRef) -> list[str]:
-        missing = await self.observe(cell)
+        keys = await self._keys(cell)
+        missing = await self._missing(cell, keys)
         if missing:
-            keys, bucket = await self._keys(cell), names.bucket(cell.cell_id)
+            bucket = names.bucket(cell.cell_id)
             async with making():
-                await self._accounts.create(keys)
+                for item in keys:
+                    await self._accounts.create(item)
                 await self._client.make_bucket(bucket)
-                await self._accounts.allow(keys, bucket)
+                await self._accounts.allow([item.access for item in keys], bucket)
+                for access in _closed(cell, keys):
+                    await self._accounts.remove(access)
         return missing
 
     async def verify(self, cell: CellRef) -> str | None:
-        try:
-            await self._client.listed(names.bucket(cell.cell_id), limit=1, keys=await self._keys(cell))
-        except S3Error as error:
-            return f"the cell's account cannot use its bucket: {error}"
+        for keys in await self._keys(cell):
+            try:
+                await self._client.listed(names.bucket(cell.cell_id), limit=1, keys=keys)
+            except S3Error as error:
+                return f"the cell's account cannot use its bucket: {error}"
         return None
 
     async def let_migrate(self, cell: CellRef, *, allowed: bool) -> None:
@@ -70,17 +84,22 @@ class S3ObjectsSlice:
 
     async def archive(self, cell: CellRef) -> None:
         bucket = names.bucket(cell.cell_id)
-        await self._accounts.remove(names.objects_user(cell.cell_id), bucket)
+        await self._lock_out(cell)
         with unless("NoSuchBucket"):
             await self._client.call("PUT", f"/{bucket}", {"tagging": ""}, _ARCHIVED)
 
     async def remove(self, cell: CellRef) -> None:
         """Access first, so that nothing is written any more while the objects go."""
         bucket = names.bucket(cell.cell_id)
-        await self._accounts.remove(names.objects_user(cell.cell_id), bucket)
+        await self._lock_out(cell)
         with unless("NoSuchBucket"):
             await self._client.empty(bucket)
             await self._client.call("DELETE", f"/{bucket}")
+
+    async def _lock_out(self, cell: CellRef) -> None:
+        await self._accounts.close(names.bucket(cell.cell_id))
+        for account in ACCOUNTS:
+            await self._accounts.remove(names.objects_user(cell.cell_id, account))
 
     async def ensure_tenant(self, cell: CellRef, tenant: TenantRef) -> list[str]:
         return []  # a prefix is there as soon as something is written below it
@@ -92,3 +111,9 @@ class S3ObjectsSlice:
         if data:
             with unless("NoSuchBucket"):
                 await self._client.empty(names.bucket(cell.cell_id), f"{names.checked(tenant_id)}/")
+
+
+def _closed(cell: CellRef, keys: Sequence[Keys]) -> list[str]:
+    """Accounts that should not be there."""
+    ours = [names.objects_user(cell.cell_id, account) for account in ACCOUNTS]
+    return [access for access in ours if access not in {item.access for item in keys}]

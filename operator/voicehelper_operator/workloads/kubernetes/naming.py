@@ -18,6 +18,10 @@ CREDENTIALS, STEP = "voicehelper-cell", "voicehelper-step"
 """Secrets of a cell. Each cell's have the same names: so the operator's role can be limited to these names, for lists
 and watches over all namespaces too."""
 ACCOUNT = "voicehelper-cell"
+STEP_COMPONENT = "step"
+"""Component of the pods of steps."""
+CONFIG = "voicehelper.io/config"
+"""Annotation of pods: the checksum of what they were told."""
 
 
 def namespace(cell_id: str) -> str:

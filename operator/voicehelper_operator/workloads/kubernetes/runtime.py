@@ -26,6 +26,7 @@ class KubernetesRuntime:
     """One cluster's cells. ``changes`` has to run: it feeds what all others read."""
 
     topologies = frozenset(TOPOLOGIES)
+    seamless = True
 
     def __init__(self, api: Api, settings: KubernetesSettings) -> None:
         self._api, self._settings, self._objects = api, settings, Objects(api)
@@ -34,11 +35,11 @@ class KubernetesRuntime:
         """The API is closed by whoever opened it."""
 
     async def changes(self) -> AsyncIterator[str]:
-        told: dict[str, tuple[bool, int, str, bool] | None] = {}
+        told: dict[str, tuple[bool, bool, bool, int, str] | None] = {}
         async for cell_id in self._objects.run():
             state = self._state(cell_id)
-            settled = all(map(states.settled, self._objects.of(cell_id, k.DEPLOYMENT)))
-            shown = (state.ready, state.restarts, state.message, settled) if state else None
+            rolled = all(map(states.settled, self._objects.of(cell_id, k.DEPLOYMENT)))
+            shown = (state.ready, rolled, state.settled, state.restarts, state.message) if state else None
             if told.get(cell_id) != shown or not self._objects.as_wanted(cell_id):
                 told[cell_id] = shown
                 yield workload_name(cell_id)
@@ -50,8 +51,9 @@ class KubernetesRuntime:
             raise errors.Unavailable("the cell's deployment went away while it was made")
         return state
 
-    async def sleep(self, spec: WorkloadSpec) -> None:
+    async def sleep(self, spec: WorkloadSpec) -> bool:
         await self._apply(spec, manifests.of_cell(spec, self._settings, asleep=True))
+        return not states.running(self._objects.of(spec.cell_id, k.POD))
 
     async def observe(self, cell_id: str) -> WorkloadState | None:
         await self._until_synced()
@@ -114,7 +116,7 @@ class KubernetesRuntime:
         former = [item for kind, item in unwanted if kind is k.DEPLOYMENT]
         for item in former:
             await self._api.delete(k.DEPLOYMENT, item["metadata"]["name"], item["metadata"]["namespace"])
-        names = {component.name for component in components(spec.topology)} | {"step"}
+        names = {component.name for component in components(spec.topology)} | {naming.STEP_COMPONENT}
         pods = self._objects.of(spec.cell_id, k.POD)
         if former or any(item["metadata"]["labels"].get(naming.COMPONENT) not in names for item in pods):
             raise errors.Unavailable("the services of the former topology come to their end")
@@ -143,6 +145,7 @@ class KubernetesRuntime:
             release=_release(deployments[0]),
             http=f"{address}:{HTTP}",
             grpc=f"{address}:{GRPC}",
+            settled=all(states.settled(item) for item in deployments) and states.newest(deployments, pods),
         )
 
 

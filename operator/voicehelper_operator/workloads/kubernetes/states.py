@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from voicehelper_operator.workloads.kubernetes import naming
+
 Object = dict[str, Any]
 _STARTING = ("ContainerCreating", "PodInitializing")
 
@@ -19,6 +21,33 @@ def settled(deployment: Object) -> bool:
     status, wanted = deployment.get("status") or {}, deployment["spec"].get("replicas", 1)
     counts = [int(status.get(name) or 0) for name in ("replicas", "updatedReplicas", "availableReplicas")]
     return bool(status.get("observedGeneration") == deployment["metadata"]["generation"] and counts == [wanted] * 3)
+
+
+def running(pods: Iterable[Object]) -> list[Object]:
+    """Those of services that have not ended, pods that leave included."""
+    ended = ("Succeeded", "Failed")
+    return [
+        pod
+        for pod in pods
+        if pod["metadata"]["labels"].get(naming.COMPONENT) != naming.STEP_COMPONENT
+        and (pod.get("status") or {}).get("phase") not in ended
+    ]
+
+
+def newest(deployments: Sequence[Object], pods: Iterable[Object]) -> bool:
+    """Whether no pod runs that was told something else than its deployment tells; what leaves runs as well."""
+    told = {_labelled(item): _config(item["spec"]["template"]) for item in deployments}
+    return all(told.get(_labelled(pod)) == _config(pod) for pod in running(pods))
+
+
+def _labelled(item: Object) -> str:
+    return str(item["metadata"]["labels"].get(naming.COMPONENT))
+
+
+def _config(item: Object) -> str | None:
+    """The checksum that a pod has from its template."""
+    found: str | None = (item["metadata"].get("annotations") or {}).get(naming.CONFIG)
+    return found
 
 
 def restarts(pods: Iterable[Object]) -> int:

@@ -40,7 +40,7 @@ def job(spec: WorkloadSpec, settings: KubernetesSettings, command: str) -> Manif
             "args": ["-m", "voicehelper_cell", command],
             "terminationMessagePolicy": "FallbackToLogsOnError",
         },
-        labels=naming.labels(spec.cell_id, spec.cell, "step"),
+        labels=naming.labels(spec.cell_id, spec.cell, naming.STEP_COMPONENT),
         restartPolicy="Never",
     )
     content = {
@@ -86,7 +86,7 @@ async def _end(api: Api, namespace: str, command: str) -> None:
 async def _result(api: Api, namespace: str, command: str) -> str:
     stuck: float | None = None
     while True:
-        pods, _ = await api.list(POD, namespace, labels=f"{naming.COMPONENT}=step")
+        pods, _ = await api.list(POD, namespace, labels=f"{naming.COMPONENT}={naming.STEP_COMPONENT}")
         ended = next((state for item in pods if (state := _ended(item))), None)
         if ended is not None:
             message = str(ended.get("message") or "").strip()

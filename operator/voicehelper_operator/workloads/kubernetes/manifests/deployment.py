@@ -41,7 +41,7 @@ def render(
             items=items(component),
             container=_container(component),
             labels=naming.labels(spec.cell_id, spec.cell, name),
-            annotations={"voicehelper.io/config": checksum(secret, component)},
+            annotations={naming.CONFIG: checksum(secret, component)},
             terminationGracePeriodSeconds=_STOP_SECONDS,
             topologySpreadConstraints=[
                 _spread(key, chosen) for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")

@@ -212,6 +212,34 @@ async def test_state_follows_what_the_cluster_says(api, running, spec):
     assert (await running.runtime.ensure(spec)).release == "r1"
 
 
+async def test_a_pod_that_was_told_something_older_is_seen_until_it_has_ended(api, running, spec):
+    namespace = naming.namespace(spec.cell_id)
+
+    async def settled(wanted):
+        state = await running.runtime.observe(spec.cell_id)
+        return state is not None and state.settled is wanted
+
+    await running.runtime.ensure(spec)
+    assert not (await running.runtime.ensure(spec)).settled
+    await pretend_ready(api, spec)
+    await until(lambda: settled(True))
+    template = (await api.get(k.DEPLOYMENT, "cell", namespace))["spec"]["template"]
+    meta = {**template["metadata"], "name": "old", "namespace": namespace}
+    old = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": template["spec"]}
+    await api.apply({**old, "metadata": {**meta, "finalizers": ["voicehelper.io/test"]}}, manager="test")
+    changed = replace(spec, config={**spec.config, "password": "two"})
+    assert not (await running.runtime.ensure(changed)).settled
+    await pretend_ready(api, spec)
+    await api.delete(k.POD, "old", namespace)  # it leaves, and still runs
+    await asyncio.sleep(0.5)
+    assert await settled(False)
+    running.changed.clear()
+    await api.apply(old, manager="test")
+    await until(lambda: settled(True))
+    assert await running.runtime.sleep(changed)
+    assert workload_name(spec.cell_id) in running.changed
+
+
 async def test_what_is_not_wanted_any_more_goes(api, running, spec):
     await running.runtime.ensure(spec)
     stray = {
