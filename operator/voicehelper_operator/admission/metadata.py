@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from voicehelper_core.archive.manifest import RESTORED, RESTORING
 from voicehelper_crds import GROUP
 
 from voicehelper_operator.admission.request import GARBAGE_COLLECTORS, Body, Refusal, Request, Trust
@@ -14,9 +15,11 @@ from voicehelper_operator.tenants.plan import FINALIZER as TENANT
 
 FINALIZERS = {"Tenant": TENANT, "Cell": CELL}
 """The kinds whose metadata is guarded, and the finalizer that the operator puts on each."""
-_OPEN = frozenset({f"{GROUP}/isolation-proof", ANNOTATION})
+_OPEN = frozenset({f"{GROUP}/isolation-proof", f"{GROUP}/paused", ANNOTATION})
 """What of that prefix is for whoever uses the API: ``voicehelper prove isolation`` marks what it makes, and whoever may
-change a cell may ask for new passwords."""
+change a resource may pause it, and ask for new passwords."""
+_IDENTITYS = frozenset({RESTORING, RESTORED})
+"""What identity marks tenants with that it makes of archives."""
 
 
 def refusal(request: Request, trust: Trust) -> Refusal | None:
@@ -60,7 +63,9 @@ def _marks(request: Request, old: Body, new: Body, trust: Trust) -> Refusal | No
         return None
     for part in ("labels", "annotations"):
         before, after = old.get(part) or {}, new.get(part) or {}
-        changed = sorted(key for key in {*before, *after} if _reserved(key) and before.get(key) != after.get(key))
+        free = _IDENTITYS if request.kind == "Tenant" and request.user == trust.identity else frozenset()
+        touched = (key for key in {*before, *after} if before.get(key) != after.get(key))
+        changed = sorted(key for key in touched if _reserved(key) and key not in free)
         if changed:
             return _forbidden(
                 f"{request.shown}: metadata.{part} of the prefix {GROUP}/ are the operator's: leave '{changed[0]}'"

@@ -62,9 +62,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """The operator's own user, and the users and groups that administer the cluster."""
+    """The operator's own user, identity's, and the users and groups that administer the cluster."""
 
     operator: str
+    identity: str
     administrators: frozenset[str]
 
     def is_operator(self, request: Request) -> bool:

@@ -83,7 +83,8 @@ class Admission:
         """kopf's tasks, and theirs only: its own way to run them would end all tasks of the process with it."""
         for name, level in (("kopf", logging.WARNING), ("kopf.objects", logging.CRITICAL)):
             logging.getLogger(name).setLevel(level)  # a refusal is no error; handlers.py logs it
-        trust = Trust(operator, frozenset(self._settings.administrators))
+        identity = f"system:serviceaccount:{self._namespace}:identity"
+        trust = Trust(operator, identity, frozenset(self._settings.administrators))
         reviewer = Reviewer(self._store, KubernetesResourceStore(self._api, manager=MANAGER), trust)
         tasks = await kopf.spawn_tasks(
             registry=registry(reviewer, self._api),

@@ -10,7 +10,8 @@ from voicehelper_operator.admission.review import review
 from voicehelper_operator.admission.world import World, kinds
 
 OPERATOR, MASTERS = "system:serviceaccount:voicehelper-prod:operator", "system:masters"
-TRUST = Trust(OPERATOR, frozenset({MASTERS, "backup"}))
+IDENTITY = "system:serviceaccount:voicehelper-prod:identity"
+TRUST = Trust(OPERATOR, IDENTITY, frozenset({MASTERS, "backup"}))
 DELETING = "2026-01-01T00:00:00Z"
 
 
@@ -264,10 +265,19 @@ class TestMetadata:
     def test_the_mark_of_the_isolation_proof_is_free(self, kind):
         assert self.changed(kind, {}, {"labels": {"voicehelper.io/isolation-proof": "a1"}}) is None
 
-    def test_whoever_may_change_a_cell_may_ask_for_new_passwords(self, kind):
-        asked_for = {"annotations": {"voicehelper.io/rotate-credentials": "now"}}
+    @pytest.mark.parametrize("name", ["rotate-credentials", "paused"])
+    def test_whoever_may_change_a_resource_may_pause_it_and_ask_for_new_passwords(self, kind, name):
+        asked_for = {"annotations": {f"voicehelper.io/{name}": "true"}}
         assert self.changed(kind, {}, asked_for) is None
         assert self.changed(kind, asked_for, {}) is None
+
+    @pytest.mark.parametrize("name", ["restoring", "restored-from"])
+    def test_identity_marks_tenants_that_it_makes_of_archives(self, kind, name):
+        marked = {"annotations": {f"voicehelper.io/{name}": "a1b2"}}
+        assert (self.changed(kind, {}, marked, user=IDENTITY) is None) is (kind == "Tenant")
+        assert (self.changed(kind, marked, {}, user=IDENTITY) is None) is (kind == "Tenant")
+        assert self.changed(kind, {}, marked) is not None
+        assert self.changed(kind, {}, {"labels": {"voicehelper.io/cell": "x"}}, user=IDENTITY) is not None
 
     @pytest.mark.parametrize("leaving", [False, True])
     def test_the_operators_finalizer_is_taken_by_the_operator_and_administrators_only(self, kind, leaving):
