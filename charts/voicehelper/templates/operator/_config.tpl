@@ -1,3 +1,17 @@
+{{/* What autoscalers of cells look at, as JSON. */}}
+{{- define "voicehelper.autoscalerMetrics" -}}
+{{- $served := .Values.autoscaling.metrics -}}
+{{- if not $served }}
+{{- if .Capabilities.APIVersions.Has "metrics.k8s.io/v1beta1" }}
+{{- $served = list "cpu" "memory" -}}
+{{- end }}
+{{- if or .Values.metricsAdapter.enabled (.Capabilities.APIVersions.Has "custom.metrics.k8s.io/v1beta2") }}
+{{- $served = append $served "requests" -}}
+{{- end }}
+{{- end }}
+{{- toJson $served -}}
+{{- end }}
+
 {{/* ClusterOperatorSettings. */}}
 {{- define "voicehelper.operator.config" -}}
 {{- $stores := .Values.stores -}}
@@ -37,6 +51,7 @@
     "image_pull_secrets" $secrets
     "stores" $peers
     "dns" .Values.dns
+    "autoscaler_metrics" (include "voicehelper.autoscalerMetrics" . | fromJsonArray)
   )
 -}}
 {{- include "voicehelper.json" (list . ($own | toYaml) .Values.operator.settings) -}}

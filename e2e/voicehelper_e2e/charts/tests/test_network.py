@@ -60,7 +60,7 @@ NAMESPACES = {
 
 EXPECTED = {
     "operator": "identity:9090 router:8080 router:8081 postgres kafka milvus dns api",
-    "identity": "postgres dns api",
+    "identity": "operator:8080 postgres dns api",
     "router": "identity:8080 cell:8080 cell:9090 dns api",
     "analytics": "identity:8080 postgres kafka dns",
     "inference": "",

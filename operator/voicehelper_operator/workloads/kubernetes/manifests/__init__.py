@@ -30,11 +30,11 @@ def of_space(spec: WorkloadSpec, settings: KubernetesSettings) -> list[Manifest]
 
 def of_cell(spec: WorkloadSpec, settings: KubernetesSettings, *, asleep: bool = False) -> list[Manifest]:
     """Everything, in the order in which it is applied; asleep, nothing runs and all else is there."""
-    secret, scaled = credentials.render(spec), spec.topology == "expanded"
+    secret, scaled = credentials.render(spec), spec.topology == "expanded" and bool(settings.autoscaler_metrics)
     replicas = 0 if asleep else None if scaled else spec.size.replicas
     found = [*of_space(spec, settings), secret]
     for component in components(spec.topology):
         found += deployment.render(spec, settings, component, secret, replicas)
         if scaled:
-            found.append(autoscaler.render(spec, component.name))
+            found.append(autoscaler.render(spec, component.name, settings.autoscaler_metrics))
     return found

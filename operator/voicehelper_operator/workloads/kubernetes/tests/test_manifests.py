@@ -177,6 +177,19 @@ def test_a_class_says_how_many_requests_a_replica_takes(wanted, written):
     assert spec["metrics"][2]["pods"]["target"]["averageValue"] == written
 
 
+def test_an_autoscaler_looks_at_what_is_served_only():
+    shown = autoscaler.render(SPECS["dedicated"], "web", ["memory"])["spec"]["metrics"]
+    assert [item["resource"]["name"] for item in shown] == ["memory"]
+    (requests,) = autoscaler.render(SPECS["dedicated"], "web", ["requests"])["spec"]["metrics"]
+    assert requests["type"] == "Pods"
+
+
+def test_without_metrics_replicas_are_as_many_as_the_class_says():
+    made = of_cell(SPECS["expanded"], KubernetesSettings(autoscaler_metrics=[]))
+    assert "HorizontalPodAutoscaler" not in {item["kind"] for item in made}
+    assert {item["spec"]["replicas"] for item in made if item["kind"] == "Deployment"} == {3}
+
+
 def test_an_autoscaler_never_asks_for_less_than_its_least():
     size = Size(replicas=5, most_replicas=2)
     spec = autoscaler.render(replace(SPECS["dedicated"], size=size), "web")["spec"]
