@@ -39,9 +39,7 @@ class KubernetesSettings(BaseModel):
     """Secrets with the registry's credentials; they have to be in each cell's namespace."""
     stores: dict[str, list[Peer]] = Field(default_factory=dict)
     """Where ``postgres``, ``kafka``, ``milvus``, ``objects`` and a models' ``provider`` are; cells reach no more."""
-    autoscaler_metrics: list[Literal["cpu", "memory", "requests"]] = Field(
-        default_factory=lambda: ["cpu", "memory", "requests"]
-    )
+    autoscaler_metrics: list[Literal["cpu", "memory", "requests"]] = ["cpu", "memory", "requests"]
     """What autoscalers of expanded cells look at: only what the cluster serves, or they never scale down. ``cpu`` and
     ``memory`` need a metrics-server, ``requests`` the metrics adapter. Empty: a fixed number of replicas."""
     dns: Peer = Field(default_factory=lambda: Peer(namespace="kube-system", labels={"k8s-app": "kube-dns"}, ports=[53]))
