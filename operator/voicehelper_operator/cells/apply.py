@@ -16,6 +16,7 @@ from voicehelper_operator.activity import Activity, NoActivity
 from voicehelper_operator.cells import expanded
 from voicehelper_operator.cells.observe import Observation
 from voicehelper_operator.cells.plan import FINALIZER, Step
+from voicehelper_operator.engine import metrics
 from voicehelper_operator.settings import OperatorSettings
 from voicehelper_operator.slices.attempts import attempted, described, ensured
 from voicehelper_operator.slices.credentials import CellCredentials
@@ -59,7 +60,10 @@ class CellApplier:
             workload=seen.workload,
         )
         for step in steps:
-            if not await self._step(seen, step, steps, outcome):
+            with metrics.step(Cell.kind_name, step) as measured:
+                done = await self._step(seen, step, steps, outcome)
+                measured.fell_short(not done, outcome.workload_problem)
+            if not done:
                 break
         return outcome
 

@@ -34,7 +34,8 @@ class CellReconciler:
         planned = plan(seen)
         if "finalizer" in planned.steps:
             finalizers = [*seen.cell.metadata.finalizers, FINALIZER]
-            await self._applier.store.set_finalizers(Cell, name, finalizers)
+            with metrics.step(self.kind, "finalizer"):
+                await self._applier.store.set_finalizers(Cell, name, finalizers)
             return Result(0)
         if "identify" in planned.steps:
             await self._identify(seen.cell)
@@ -72,9 +73,11 @@ class CellReconciler:
         """The id is in the status before anything is made with it."""
         new = cell.status.model_copy(update={"cell_id": names.new_id()})
         version = cell.metadata.resource_version
-        await faults.point("operator.cell.identify.before")
-        await self._applier.store.update_status(Cell, cell.metadata.name, new, resource_version=version)
-        await faults.point("operator.cell.identify.recorded")
+        with metrics.step(self.kind, "identify"):
+            await faults.point("operator.cell.identify.before")
+            await self._applier.store.update_status(Cell, cell.metadata.name, new, resource_version=version)
+            await faults.point("operator.cell.identify.recorded")
+        metrics.STATUS_WRITES.labels(self.kind).inc()
 
     async def _repairs(self, seen: Observation, outcome: Outcome) -> None:
         """What had been there and was made again is an event; the first making is not."""
@@ -96,8 +99,9 @@ class CellReconciler:
     async def _report(self, seen: Observation, new: object) -> None:
         if new == seen.cell.status:
             return
-        await faults.point("operator.cell.status.before")
-        updated = await self._applier.store.update_status(Cell, seen.cell.metadata.name, new)
-        await faults.point("operator.cell.status.recorded")
+        with metrics.step(self.kind, "status"):
+            await faults.point("operator.cell.status.before")
+            updated = await self._applier.store.update_status(Cell, seen.cell.metadata.name, new)
+            await faults.point("operator.cell.status.recorded")
         metrics.STATUS_WRITES.labels(self.kind).inc()
         await record_turn(self._events, updated, seen.cell.status.conditions)

@@ -46,6 +46,7 @@ class Worker:
 
     def __init__(self, reconciler: Reconciler, queue: WorkQueue, at_once: int, leading: asyncio.Event) -> None:
         self._reconciler, self.queue, self._at_once, self._leading = reconciler, queue, at_once, leading
+        metrics.QUEUE_DEPTH.labels(reconciler.kind).set_function(lambda: len(queue))
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -56,7 +57,6 @@ class Worker:
     async def _work(self) -> None:
         while True:
             key = await self.queue.get()
-            metrics.QUEUE_DEPTH.labels(self._reconciler.kind).set(len(self.queue))
             await self._leading.wait()
             await self._one(key)
 
@@ -86,6 +86,7 @@ class Worker:
         except Exception as error:  # whatever a store does must not end the loop
             pause = self.queue.failed(key)
             outcome = "error"
+            metrics.ERRORS.labels(kind, type(error).__name__).inc()
             log.warning(
                 "reconcile failed", kind=kind, name=key, error_type=type(error).__name__, error=str(error)[:500],
                 again_in_seconds=round(pause, 1), exc_info=error,

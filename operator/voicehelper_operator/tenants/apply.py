@@ -14,6 +14,7 @@ from voicehelper_crds import API_VERSION, Cell, Tenant
 
 from voicehelper_operator.archives.keeper import Archived, Keeper
 from voicehelper_operator.archives.problems import StoreProblem
+from voicehelper_operator.engine import metrics
 from voicehelper_operator.identity import Admin, AdminState, Identity
 from voicehelper_operator.slices.attempts import attempted, ensured
 from voicehelper_operator.slices.interface import CellRef, Slice, TenantRef
@@ -86,7 +87,7 @@ class TenantApplier:
         if "slices" in planned.steps:
             jobs.append(self._slices(seen, cell, outcome))
         if "identity" in planned.steps:
-            jobs.append(self._identity(seen, outcome))
+            jobs.append(self._identify(seen, outcome))
         await asyncio.gather(*jobs)
         return outcome
 
@@ -96,13 +97,19 @@ class TenantApplier:
         assert tenant.status.tenant_id
         allowed = limits(tenant, seen.plan)
         part = TenantRef(tenant.status.tenant_id, tenant.metadata.name, tenant.spec.suspended, allowed)
-        made, outcome.slice_problems = await ensured(
-            {item.store: _part(item, _ref(cell), part) for item in self.slices}
-        )
+        with metrics.step(Tenant.kind_name, "slices") as step:
+            made, outcome.slice_problems = await ensured(
+                {item.store: _part(item, _ref(cell), part) for item in self.slices}
+            )
+            step.fell_short(outcome.slice_problems)
         outcome.made += made
         outcome.slices_done = not outcome.slice_problems
 
-    async def _identity(self, seen: Observation, outcome: Outcome) -> None:
+    async def _identify(self, seen: Observation, outcome: Outcome) -> None:
+        with metrics.step(Tenant.kind_name, "identity") as step:
+            await self._identity(seen, outcome, step)
+
+    async def _identity(self, seen: Observation, outcome: Outcome, step: metrics.Step) -> None:
         tenant = seen.tenant
         assert seen.plan is not None
         assert tenant.status.tenant_id
@@ -122,6 +129,7 @@ class TenantApplier:
             )
         except errors.AppError as error:
             outcome.identity_problem = error.detail
+            step.fell_short(outcome.identity_problem, error)
         await faults.point("operator.identity.effect")
 
     async def leave(self, tenant: Tenant) -> dict[str, str]:

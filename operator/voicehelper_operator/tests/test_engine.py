@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import httpx
+from prometheus_client import REGISTRY
 from voicehelper_core.ports import Change
 from voicehelper_crds.validation import validate
 
@@ -220,3 +221,57 @@ async def test_a_tenant_whose_cell_came_up_is_probed_without_the_back_off_of_its
     first = await world.tenants.reconcile("acme")
     assert (first.again, first.progress) == (True, True)
     assert not (await world.tenants.reconcile("acme")).again
+
+
+def _value(name, **labels):
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+async def test_metrics_tell_each_step_and_the_class_of_what_went_wrong():
+    world = World()
+    for kind, name, spec in (
+        ("CellClass", "standard", {}),
+        ("TenantPlan", "team", {"isolation": "shared"}),
+        ("Cell", "shared-1", {}),
+        ("Tenant", "acme", {"planRef": "team", "admin": {"email": "admin@acme.example"}}),
+    ):
+        await world.store.apply({"apiVersion": API, "kind": kind, "metadata": {"name": name}, "spec": spec})
+
+    def steps(kind, step, result):
+        return _value("reconcile_steps_total", kind=kind, step=step, result=result)
+
+    wanted = [("Cell", step, "ok") for step in ("finalizer", "identify", "slices", "migrate", "workload", "status")]
+    wanted += [("Tenant", s, "ok") for s in ("finalizer", "identify", "place", "slices", "identity", "probe", "status")]
+    wanted += [("Tenant", "slices", "again"), ("Tenant", "identity", "Unavailable")]
+    before = {key: steps(*key) for key in wanted}
+    refused = _value("store_errors_total", store="milvus", error="RuntimeError")
+    await world.settle()
+    world.identity.broken = "identity is away"
+    world.slices[2].broken = "no route to milvus"
+    await world.tenants.reconcile("acme")
+    assert [key for key in wanted if steps(*key) <= before[key]] == []
+    assert _value("store_errors_total", store="milvus", error="RuntimeError") == refused + 1
+    assert _value("reconcile_step_duration_seconds_count", kind="Cell", step="migrate") > 0
+
+
+async def test_metrics_of_the_queue_and_of_errors_are_those_of_now():
+    leading, queue, done = asyncio.Event(), WorkQueue(), asyncio.Event()
+
+    class Broken:
+        kind = "Metered"
+
+        async def reconcile(self, name):
+            if name == "b":
+                done.set()
+                return Result()
+            raise ZeroDivisionError
+
+    worker = asyncio.create_task(Worker(Broken(), queue, 1, leading).run())
+    for key in ("a", "b"):
+        queue.add(key)
+    assert _value("reconcile_queue_depth", kind="Metered") == 2
+    leading.set()
+    await asyncio.wait_for(done.wait(), 5)
+    assert _value("reconcile_queue_depth", kind="Metered") == 0
+    assert _value("reconcile_errors_total", kind="Metered", error="ZeroDivisionError") == 1
+    await _end(worker)
