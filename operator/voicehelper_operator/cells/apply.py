@@ -67,6 +67,16 @@ class CellApplier:
                 break
         return outcome
 
+    async def look(self, seen: Observation) -> Outcome:
+        """What there is, without changing anything. A cell that has no passwords yet has nothing else either."""
+        status = seen.cell.status
+        outcome = Outcome(release=status.release, schema_revision=status.schema_revision, workload=seen.workload)
+        outcome.hibernation = status.hibernation
+        if status.cell_id is not None and await self.credentials.known(status.cell_id):
+            _, outcome.problems = await ensured({item.store: _looked(item, seen.ref) for item in self.slices})
+            outcome.slices_done = not outcome.problems
+        return outcome
+
     async def _step(self, seen: Observation, step: Step, steps: Sequence[Step], outcome: Outcome) -> bool:
         match step:
             case "slices":
@@ -235,6 +245,11 @@ def objects_config(settings: OperatorSettings, bundle: Mapping[str, str], cell_i
         "objects_access_key": names.objects_user(cell_id),
         "objects_secret_key": bundle["objects_secret_key"],
     }
+
+
+async def _looked(item: Slice, ref: CellRef) -> tuple[list[str], str | None]:
+    missing = await item.observe(ref)
+    return [], f"missing or wrong: {', '.join(missing)}"[:1000] if missing else None
 
 
 async def _slice(item: Slice, ref: CellRef) -> tuple[list[str], str | None]:

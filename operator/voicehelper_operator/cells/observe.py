@@ -12,7 +12,9 @@ from voicehelper_crds import Cell, CellClass, Tenant
 from voicehelper_crds.cells import CellClassSpec
 
 from voicehelper_operator.activity import Activity
+from voicehelper_operator.engine import pause
 from voicehelper_operator.engine.conditions import holds
+from voicehelper_operator.engine.pause import Pause
 from voicehelper_operator.slices.interface import CellRef
 from voicehelper_operator.tenants.observe import BY_CELL
 from voicehelper_operator.workloads.interface import Size, WorkloadRuntime, WorkloadState
@@ -43,6 +45,11 @@ class Observation:
     def policy(self) -> str:
         """What becomes of the data: the owner's word as it is now, or the cell's own."""
         return (self.owner or self.cell).spec.deletion.policy
+
+    @property
+    def pause(self) -> Pause | None:
+        """Why nothing may be changed now."""
+        return pause.of(self.cell, self.owner)
 
     @property
     def forced(self) -> str:

@@ -16,6 +16,7 @@ from voicehelper_operator.engine import metrics
 from voicehelper_operator.engine.conditions import gained, holds
 from voicehelper_operator.engine.events import record_turn
 from voicehelper_operator.engine.loop import Result
+from voicehelper_operator.engine.pause import Pause
 
 
 class CellReconciler:
@@ -32,6 +33,9 @@ class CellReconciler:
         """Raises errors.NotFound when the cell is gone."""
         seen = await self._observe(name)
         planned = plan(seen)
+        if planned.pause is not None:
+            await self._look(seen, planned.pause)
+            return Result()
         if "finalizer" in planned.steps:
             finalizers = [*seen.cell.metadata.finalizers, FINALIZER]
             with metrics.step(self.kind, "finalizer"):
@@ -54,6 +58,12 @@ class CellReconciler:
         progress = gained(seen.cell.status.conditions, new.conditions)
         again = bool(failed or starting or emptied or outcome.waiting)
         return Result(self._look_after(seen, outcome), again=again, progress=progress)
+
+    async def _look(self, seen: Observation, pause: Pause) -> None:
+        """Tell what is; resyncs and changes of the workload come here again."""
+        outcome = await self._applier.look(seen)
+        await self._repairs(seen, outcome)
+        await self._report(seen, reporting.paused(seen, pause, outcome, self._applier.slices))
 
     @staticmethod
     def _look_after(seen: Observation, outcome: Outcome) -> float | None:

@@ -38,6 +38,10 @@ class CellCredentials:
                 await faults.point("operator.credentials.recorded")
             return bundle
 
+    async def known(self, cell_id: str) -> bool:
+        """Whether the bundle is there; makes nothing."""
+        return set(PASSWORDS) <= (await self._store.get(names.cell_secret(cell_id)) or {}).keys()
+
     async def certificates(self, cell_id: str) -> dict[str, str] | None:
         """The authority and the certificates of the cell's services, as they are kept."""
         return await self._store.get(names.cell_certificates(cell_id))

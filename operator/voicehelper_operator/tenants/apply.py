@@ -91,12 +91,18 @@ class TenantApplier:
         await asyncio.gather(*jobs)
         return outcome
 
+    async def look(self, seen: Observation, cell: Cell) -> Outcome:
+        """What the stores have of the tenant, without changing anything."""
+        outcome = Outcome()
+        if seen.plan is not None:
+            part = _told(seen)
+            jobs = {item.store: _looked(item, _ref(cell), part) for item in self.slices}
+            _, outcome.slice_problems = await ensured(jobs)
+            outcome.slices_done = not outcome.slice_problems
+        return outcome
+
     async def _slices(self, seen: Observation, cell: Cell, outcome: Outcome) -> None:
-        tenant = seen.tenant
-        assert seen.plan is not None
-        assert tenant.status.tenant_id
-        allowed = limits(tenant, seen.plan)
-        part = TenantRef(tenant.status.tenant_id, tenant.metadata.name, tenant.spec.suspended, allowed)
+        part = _told(seen)
         with metrics.step(Tenant.kind_name, "slices") as step:
             made, outcome.slice_problems = await ensured(
                 {item.store: _part(item, _ref(cell), part) for item in self.slices}
@@ -212,6 +218,19 @@ class TenantApplier:
 def _ref(cell: Cell) -> CellRef:
     assert cell.status.cell_id
     return CellRef(cell.status.cell_id)
+
+
+def _told(seen: Observation) -> TenantRef:
+    """What the cell has to know of the tenant."""
+    tenant = seen.tenant
+    assert seen.plan is not None
+    assert tenant.status.tenant_id
+    return TenantRef(tenant.status.tenant_id, tenant.metadata.name, tenant.spec.suspended, limits(tenant, seen.plan))
+
+
+async def _looked(item: Slice, ref: CellRef, part: TenantRef) -> tuple[list[str], str | None]:
+    lacks = await item.lacking(ref, [part])
+    return [], "what the tenant has there is missing or not as it should be" if lacks else None
 
 
 async def _part(item: Slice, ref: CellRef, part: TenantRef) -> tuple[list[str], str | None]:

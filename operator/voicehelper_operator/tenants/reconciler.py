@@ -16,6 +16,7 @@ from voicehelper_operator.engine import metrics
 from voicehelper_operator.engine.conditions import gained, holds
 from voicehelper_operator.engine.events import record_turn
 from voicehelper_operator.engine.loop import Result
+from voicehelper_operator.engine.pause import Pause
 from voicehelper_operator.probe import Prober
 from voicehelper_operator.tenants import status as reporting
 from voicehelper_operator.tenants.apply import Outcome, TenantApplier
@@ -54,6 +55,9 @@ class TenantReconciler:
         seen = await observe(self._applier.store, name)
         planned = plan(seen)
         tenant = seen.tenant
+        if planned.pause is not None:
+            await self._look(seen, planned.pause)
+            return Result()
         if "finalizer" in planned.steps:
             with metrics.step(self.kind, "finalizer"):
                 await self._applier.store.set_finalizers(Tenant, name, [*tenant.metadata.finalizers, FINALIZER])
@@ -66,6 +70,16 @@ class TenantReconciler:
         if "identify" in planned.steps or "place" in planned.steps:
             return await self._place(name)
         return await self._converge(seen, planned)
+
+    async def _look(self, seen: Observation, pause: Pause) -> None:
+        """Tell what is; resyncs come here again."""
+        outcome, status = Outcome(), seen.tenant.status
+        if seen.cell is not None and status.tenant_id is not None:
+            outcome = await self._applier.look(seen, seen.cell)
+            routed = holds(status.conditions, "Routable") and not seen.tenant.spec.suspended
+            if routed and not seen.cell.status.hibernation:
+                await self._probe(seen, outcome)
+        await self._report(seen, reporting.paused(seen, pause, outcome))
 
     async def _delete(self, seen: Observation, planned: Plan) -> Result:
         """First the route goes (503 instead of half a tenant), then the data, then the resource."""
@@ -136,7 +150,10 @@ class TenantReconciler:
         """Give it an id and a cell, decided on what is now, and write them down before anything is made with them."""
         async with self._placing:
             seen = await observe(self._applier.store, name)
-            tenant, decision = seen.tenant, plan(seen).decision
+            tenant, planned = seen.tenant, plan(seen)
+            decision = planned.decision
+            if planned.pause is not None:
+                return Result(0)
             new = tenant.status.model_copy()
             if new.tenant_id is None:
                 new.tenant_id = names.new_id()

@@ -7,6 +7,7 @@ import asyncio
 import httpx
 from prometheus_client import REGISTRY
 from voicehelper_core.ports import Change
+from voicehelper_crds import PAUSED
 from voicehelper_crds.validation import validate
 
 from voicehelper_operator.engine.loop import Result, Worker
@@ -148,6 +149,15 @@ async def test_a_status_wakes_those_who_depend_on_it_and_not_its_writer():
     assert await _later(cells) == "c1"
     router.route(_tenant())  # another one of that name
     assert (await _taken(cells), await _taken(tenants)) == (["c1"] * 0, ["t1"])
+    resting = _cell(phase="Ready")
+    resting.resource.metadata.annotations = {PAUSED: "true"}
+    router.route(_tenant(cell="c1"))
+    router.route(resting)
+    assert (await _taken(cells), await _taken(tenants)) == (["c1"], ["t1"])
+    resting = _tenant(cell="c1")
+    resting.resource.metadata.annotations = {PAUSED: "true"}
+    router.route(resting)
+    assert (await _taken(cells), await _taken(tenants)) == (["c1"] * 0, ["t1"])
 
 
 async def test_the_same_failure_of_the_probe_reads_the_same_every_time():
@@ -255,7 +265,7 @@ async def test_metrics_tell_each_step_and_the_class_of_what_went_wrong():
 
 
 async def test_metrics_of_the_queue_and_of_errors_are_those_of_now():
-    leading, queue, done = asyncio.Event(), WorkQueue(), asyncio.Event()
+    leading, queue, done = asyncio.Event(), WorkQueue(base=60, cap=60), asyncio.Event()
 
     class Broken:
         kind = "Metered"
