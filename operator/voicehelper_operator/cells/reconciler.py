@@ -111,7 +111,11 @@ class CellReconciler:
             return
         with metrics.step(self.kind, "status"):
             await faults.point("operator.cell.status.before")
-            updated = await self._applier.store.update_status(Cell, seen.cell.metadata.name, new)
+            # Of this version only: a status that others have written, or this one's own later look, stays.
+            meta = seen.cell.metadata
+            updated = await self._applier.store.update_status(
+                Cell, meta.name, new, resource_version=meta.resource_version
+            )
             await faults.point("operator.cell.status.recorded")
         metrics.STATUS_WRITES.labels(self.kind).inc()
         await record_turn(self._events, updated, seen.cell.status.conditions)

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
-from voicehelper_core.errors import NotFound, Unavailable
+from voicehelper_core.errors import Conflict, NotFound, Unavailable
 from voicehelper_core.log import get_logger
 
 from voicehelper_operator.engine import metrics
@@ -31,6 +31,18 @@ class Result:
     """It came nearer: the back-off starts anew, so that what was waited for long is not found late."""
 
 
+class Leading(Protocol):
+    """Whether this operator may act."""
+
+    def holds(self) -> bool:
+        """Now."""
+        ...
+
+    async def wait(self) -> object:
+        """Until it may."""
+        ...
+
+
 class Reconciler(Protocol):
     """Brings one object a step nearer to its spec; safe to run at any time and to die anywhere."""
 
@@ -44,7 +56,7 @@ class Reconciler(Protocol):
 class Worker:
     """``at_once`` tasks that take keys and reconcile them."""
 
-    def __init__(self, reconciler: Reconciler, queue: WorkQueue, at_once: int, leading: asyncio.Event) -> None:
+    def __init__(self, reconciler: Reconciler, queue: WorkQueue, at_once: int, leading: Leading) -> None:
         self._reconciler, self.queue, self._at_once, self._leading = reconciler, queue, at_once, leading
         metrics.QUEUE_DEPTH.labels(reconciler.kind).set_function(lambda: len(queue))
 
@@ -66,7 +78,7 @@ class Worker:
         try:
             while not task.done():
                 await asyncio.wait({task}, timeout=LOOK_SECONDS)
-                if not self._leading.is_set() and not task.done():
+                if not self._leading.holds() and not task.done():
                     raise Unavailable("the lease is lost: the reconcile was stopped")
         finally:
             task.cancel()
@@ -83,6 +95,10 @@ class Worker:
             self.queue.forget(key)
             self.queue.done(key)
             outcome = "gone"
+        except Conflict as error:  # somebody wrote meanwhile: what was decided on is not so any more
+            self.queue.failed(key)
+            outcome = "waiting"
+            log.info("changed meanwhile", kind=kind, name=key, error=error.detail[:300])
         except Exception as error:  # whatever a store does must not end the loop
             pause = self.queue.failed(key)
             outcome = "error"

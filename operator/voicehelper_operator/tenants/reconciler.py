@@ -239,7 +239,11 @@ class TenantReconciler:
             return seen
         with metrics.step(self.kind, "status"):
             await faults.point("operator.tenant.status.before")
-            updated = await self._applier.store.update_status(Tenant, seen.tenant.metadata.name, new)
+            # Of this version only: an id or a place that somebody else has written meanwhile must not be undone.
+            meta = seen.tenant.metadata
+            updated = await self._applier.store.update_status(
+                Tenant, meta.name, new, resource_version=meta.resource_version
+            )
             await faults.point("operator.tenant.status.recorded")
         metrics.STATUS_WRITES.labels(self.kind).inc()
         await record_turn(self._events, updated, seen.tenant.status.conditions)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import time
 
 import pytest
@@ -52,4 +54,23 @@ async def test_all_converges_while_the_api_server_misbehaves(api_server, world, 
             assert schedule.done.total() > 20, schedule.done
             bad.calm()
             await world.until_done(stay)
+            await settled(world, bad)
+
+
+async def test_the_api_server_is_killed_and_comes_back(api_server, world, tmp_path):
+    async with bad_api(api_server, Schedule(3, 0.02), tmp_path) as bad:
+        with operator(bad.kubeconfig, tmp_path / "one", world.folder) as one:
+            world.operators = [one]
+            await world.prepare()
+            await asyncio.gather(*(world.create(n) for n in SHARED), *(world.create(n, "enterprise") for n in OWN))
+            await asyncio.sleep(1)
+            await asyncio.gather(*(world.delete(name) for name in (*SHARED[:3], OWN[0])))
+            for pid in api_server.pids.values():
+                os.kill(pid, signal.SIGKILL)
+            await asyncio.sleep(2)
+            await asyncio.to_thread(api_server.stop)
+            await asyncio.to_thread(api_server.start)
+            await world.until_done({*SHARED[3:], *OWN[1:]})
+            assert one.deaths == 0
+            bad.calm()
             await settled(world, bad)
