@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
-from voicehelper_crds import Resource
+from voicehelper_crds import PAUSED, Resource
 from voicehelper_crds.validation import ValidationFailed, validate, validate_update
 
 from voicehelper_core import errors
@@ -48,7 +48,7 @@ def validated(manifest: Mapping[str, Any]) -> tuple[Resource, Mapping[str, Any]]
 def refuse_replacement(current: Resource, wanted: Resource) -> None:
     """Raises Conflict where the one cannot take the other's place now, InvalidArgument where it never can."""
     shown, meta, now = f"{wanted.kind_name} '{wanted.metadata.name}'", wanted.metadata, current.metadata
-    if now.deletion_timestamp:
+    if now.deletion_timestamp and not _only_paused(current, wanted):
         raise errors.Conflict(f"{shown} is being deleted: wait until it is gone, then apply again")
     if meta.resource_version not in (None, now.resource_version):
         raise errors.Conflict(
@@ -60,6 +60,21 @@ def refuse_replacement(current: Resource, wanted: Resource) -> None:
         validate_update(current, wanted)
     except ValidationFailed as failed:
         raise _invalid(failed) from None
+
+
+def _only_paused(current: Resource, wanted: Resource) -> bool:
+    """Whether a manifest pauses or resumes what is there and says nothing else."""
+    before, after = dump(current.spec), dump(wanted.spec)  # type: ignore[attr-defined]
+    others = [
+        {key: value for key, value in item.metadata.annotations.items() if key != PAUSED} for item in (current, wanted)
+    ]
+    unchanged = before == after and current.metadata.labels == wanted.metadata.labels and others[0] == others[1]
+    return unchanged and is_paused(current) is not is_paused(wanted)
+
+
+def is_paused(resource: Resource) -> bool:
+    """Whether somebody asked that nothing is changed for it."""
+    return resource.metadata.annotations.get(PAUSED) == "true"
 
 
 def same(current: Resource, wanted: Resource, given: Mapping[str, Any]) -> bool:

@@ -23,11 +23,14 @@ from voicehelper_crds.models import (
 GROUP = "voicehelper.io"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
+PAUSED = f"{GROUP}/paused"
+"""Annotation of a Tenant or a Cell: ``"true"`` keeps the operator from changing anything for it."""
 
 __all__ = [
     "API_VERSION",
     "GROUP",
     "KINDS",
+    "PAUSED",
     "VERSION",
     "Cell",
     "CellClass",

@@ -20,7 +20,7 @@ from voicehelper_operator.cells.reconciler import CellReconciler
 from voicehelper_operator.engine.loop import Worker
 from voicehelper_operator.engine.queue import WorkQueue
 from voicehelper_operator.identity import GrpcIdentity, Identity
-from voicehelper_operator.leadership import lead
+from voicehelper_operator.leadership import LeadersSecrets, Leading, lead
 from voicehelper_operator.probe import Prober, RoutedProber
 from voicehelper_operator.routing import Router
 from voicehelper_operator.settings import OperatorSettings
@@ -111,13 +111,16 @@ async def run(
     web: FastAPI,
     more: Callable[[CellCredentials], Sequence[Slice]] = lambda _: (),
     around: Neighbours | None = None,
+    leading: Leading | None = None,
 ) -> None:
     """Reconcile until ``stop`` is set; a step that runs then ends within seconds or is cut off, which is safe.
 
     ``web`` gets the routes of archives; who assembles the process serves it. ``more`` makes slices that a substrate
-    has besides those of the stores; ``around`` is what the settings say unless given.
+    has besides those of the stores; ``around`` is what the settings say unless given. ``leading`` is told of the lease.
     """
-    credentials = CellCredentials(secrets)
+    leading, synced = leading or Leading(), asyncio.Event()
+    ours = LeadersSecrets(secrets, leading)
+    credentials = CellCredentials(ours)
     around = around or neighbours(settings, credentials)
     slices, identity, prober = [*around.slices, *more(credentials)], around.identity, around.prober
     archives = Archives(settings, store, secrets)
@@ -133,9 +136,8 @@ async def run(
     applier = CellApplier(settings, store, slices, credentials, runtime, activity)
     cells = CellReconciler(applier, events, router.repaired)
     endpoint = settings.public_url or settings.router_url
-    tenant_applier = TenantApplier(store, secrets, slices, identity, archives.keeper)
+    tenant_applier = TenantApplier(store, ours, slices, identity, archives.keeper)
     tenants = TenantReconciler(tenant_applier, events, prober, endpoint, wake)
-    leading, synced = asyncio.Event(), asyncio.Event()
     workers = [
         Worker(cells, queues[0], settings.workers, leading),
         Worker(tenants, queues[1], settings.workers, leading),

@@ -18,6 +18,7 @@ from voicehelper_core.ports import SecretStore
 
 from voicehelper_operator import app
 from voicehelper_operator.admission.service import Admission
+from voicehelper_operator.leadership import Leading
 from voicehelper_operator.settings import ClusterOperatorSettings
 from voicehelper_operator.workloads.interface import WorkloadRuntime
 from voicehelper_operator.workloads.kubernetes.naming import MANAGER
@@ -47,7 +48,9 @@ async def serve(
     api = await connect(settings.kubeconfig)
     namespace = settings.kubernetes.namespace
     events = KubernetesEventRecorder(api, instance=settings.holder)
-    store = KubernetesResourceStore(api, manager=MANAGER, cached=True)
+    leading = Leading()
+    fenced = api.fenced(leading.check)
+    store = KubernetesResourceStore(fenced, manager=MANAGER, cached=True)
     web = create_app("operator", version=settings.service_version)
     admission = Admission(api, store, settings.webhook, namespace) if settings.webhook.enabled else None
 
@@ -74,11 +77,12 @@ async def serve(
                 secrets=secrets,
                 events=events,
                 lease=KubernetesLease(api, namespace),
-                runtime=runtime or KubernetesRuntime(api, settings.kubernetes),
+                runtime=runtime or KubernetesRuntime(fenced, settings.kubernetes),
                 stop=stop,
                 web=web,
                 more=vault.slices if vault else lambda _: (),
                 around=around,
+                leading=leading,
             )
         finally:
             if vault:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from voicehelper_core.ports import Change
+from voicehelper_core.resource_rules import is_paused
 from voicehelper_crds import Cell, Tenant
 
 from voicehelper_operator.cells.rotation import ANNOTATION
@@ -103,15 +104,16 @@ class Router:
         if cell is None:
             return True
         told = cell.status.model_dump(exclude={"tenants", "credentials"})
-        self._offered[name] = now = (cell.metadata.uid, cell.metadata.deletion_timestamp, cell.spec, told)
+        meta = cell.metadata
+        self._offered[name] = now = (meta.uid, meta.deletion_timestamp, cell.spec, told, is_paused(cell))
         return before != now
 
     def _asks_anew(self, change: Change) -> bool:
-        """Whether something else than the status changed: that one is written here, and needs no answer."""
+        """Whether something else than the status (which is written here) and mere marks changed."""
         assert change.resource is not None
         meta = change.resource.metadata
-        rotation = meta.annotations.get(ANNOTATION)
-        asked = (meta.uid, meta.generation, meta.deletion_timestamp, tuple(meta.finalizers), rotation)
+        rotation, paused = meta.annotations.get(ANNOTATION), is_paused(change.resource)
+        asked = (meta.uid, meta.generation, meta.deletion_timestamp, tuple(meta.finalizers), paused, rotation)
         key = (change.kind, change.name)
         before, self._asked[key] = self._asked.get(key), asked
         return before != asked

@@ -21,10 +21,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from voicehelper_core import names
 from voicehelper_core.kubernetes_api import KubernetesSecretStore, connect
 from voicehelper_crds import API_VERSION
+from voicehelper_e2e.operator_stubs import ENDPOINT, GRACE_SECONDS, RELEASE, StubIdentity, StubProber, slices
 from voicehelper_operator.identity import Admin
 from voicehelper_operator.slices.interface import CellRef, TenantRef
-
-from voicehelper_bench.operator.stubs import ENDPOINT, GRACE_SECONDS, RELEASE, StubIdentity, StubProber, slices
 
 GROUP, VERSION = API_VERSION.split("/")
 TENANTS, CELLS = (GROUP, VERSION, "tenants"), (GROUP, VERSION, "cells")

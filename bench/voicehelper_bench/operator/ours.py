@@ -6,10 +6,9 @@ import asyncio
 
 import uvloop
 from voicehelper_core import log
+from voicehelper_e2e.operator_stubs import StubRuntime, neighbours
 from voicehelper_operator.cluster import serve
 from voicehelper_operator.settings import ClusterOperatorSettings
-
-from voicehelper_bench.operator.stubs import StubRuntime, neighbours
 
 
 def main() -> None:

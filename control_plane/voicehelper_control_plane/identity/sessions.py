@@ -122,7 +122,10 @@ class Sessions:
             tenant = await self.store.get(Tenant, user["tenant"])
         except NotFound:
             tenant = None
-        if tenant is None or tenant.status.tenant_id != user["tenant_id"] or tenant.metadata.deletion_timestamp:
+        if tenant is None or tenant.status.tenant_id != user["tenant_id"]:
+            raise Unauthenticated("the tenant is gone")
+        paused = any(item.type == "Paused" and item.status == "True" for item in tenant.status.conditions)
+        if tenant.metadata.deletion_timestamp and not paused:  # the deletion of a paused one waits
             raise Unauthenticated("the tenant is gone")
         if tenant.spec.suspended:
             raise PermissionDenied("the tenant is suspended")

@@ -6,7 +6,7 @@ import asyncio
 import builtins
 import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,9 +63,13 @@ async def connect(kubeconfig: Path | None = None) -> Api:
 class Api:
     """One cluster's API. Raises errors.AppError: NotFound, Conflict, InvalidArgument, PermissionDenied, Unavailable."""
 
-    def __init__(self, transport: client.ApiClient) -> None:
-        self._transport = transport
+    def __init__(self, transport: client.ApiClient, fence: Callable[[], None] = lambda: None) -> None:
+        self._transport, self._fence = transport, fence
         self._client = DynamicClient(transport)  # type: ignore[no-untyped-call]
+
+    def fenced(self, fence: Callable[[], None]) -> Api:
+        """The same connections; ``fence`` is called right before each write is sent, and may raise."""
+        return Api(self._transport, fence)
 
     async def endpoint(self) -> Endpoint:
         """As this client speaks to it; a service account's token is read anew."""
@@ -176,12 +180,12 @@ class Api:
         patience = aiohttp.ClientTimeout(total=_WATCH_SECONDS + 30, sock_connect=5)
         response = await self._send("watch", "GET", kind, kind.path(namespace), query=query, timeout=patience)
         try:
-            async for line in response.content:
+            async for line in _lines(response.content):
                 event = json.loads(line)
                 if event["type"] == "ERROR":
                     raise _from_status(event["object"])
                 yield event["type"], event["object"]
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise _unavailable(error) from None
         finally:
             response.close()
@@ -190,7 +194,7 @@ class Api:
         response = await self._send(verb, method, kind, path, **arguments)
         try:
             answer: Object = json.loads(await response.read())
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:  # the last: a proxy's own words
             raise _unavailable(error) from None
         return answer
 
@@ -207,6 +211,8 @@ class Api:
         timeout: aiohttp.ClientTimeout = _TIMEOUT,
     ) -> Any:
         pairs = [(key, value) for key, value in (query or {}).items() if value]
+        if method != "GET":
+            self._fence()
         code = "0"
         try:
             response = await self._client.request(
@@ -224,6 +230,20 @@ class Api:
         return response
 
 
+async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """Lines of any length: aiohttp's own have a limit. Raises ClientPayloadError where the last one has no end."""
+    parts: list[bytes] = []
+    async for chunk in content.iter_any():
+        *ended, rest = chunk.split(b"\n")
+        for line in ended:
+            yield b"".join((*parts, line))
+            parts.clear()
+        if rest:
+            parts.append(rest)
+    if parts:
+        raise aiohttp.ClientPayloadError("the answer ends in the middle of a line")
+
+
 def _unavailable(error: Exception) -> errors.Unavailable:
     return errors.Unavailable(f"the Kubernetes API does not answer ({type(error).__name__}: {error})"[:300])
 
@@ -233,7 +253,8 @@ def _translated(error: ApiException) -> errors.AppError:
         status = json.loads(error.body or "")
     except ValueError:
         status = {}
-    return _from_status({"code": error.status, "message": str(error.reason), **status})
+    told = status if isinstance(status, dict) else {}
+    return _from_status({"message": str(error.reason), **told, "code": error.status})
 
 
 def _from_status(status: Mapping[str, Any]) -> errors.AppError:

@@ -7,7 +7,9 @@ Here and not by kopf's watch, since a deletion that happened while the watch was
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
+import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -21,6 +23,8 @@ from voicehelper_core.log import get_logger
 
 log = get_logger(__name__)
 _FIRST_RETRY, _LAST_RETRY = 0.2, 5.0
+_SHORT, _LONG = 1.0, 10.0
+"""A watch that ends sooner is begun anew after a pause; one that lived so long starts the pauses anew."""
 _AHEAD = 500
 """News that wait for their reader; the API server keeps the rest."""
 
@@ -103,19 +107,24 @@ async def follow(api: Api, selection: Selection) -> AsyncIterator[Delta]:
     """Never ends by itself; ``synced`` after each list."""
     follower, retry = _Follower(api, selection), _FIRST_RETRY
     while True:
+        began = time.monotonic()
         try:
             async for delta in follower.run():
-                retry = _FIRST_RETRY
                 yield delta
         except AppError as error:
             metrics.WATCH_RESTARTS.labels(selection.kind.name).inc()
-            if not isinstance(error, Gone):
-                log.warning(
-                    "the watch has to begin anew", kind=selection.kind.name, error=error.detail[:300],
-                    retry_seconds=round(retry, 1),
-                )  # fmt: skip
-                await asyncio.sleep(retry * random.uniform(0.8, 1.2))  # noqa: S311
-                retry = min(retry * 2, _LAST_RETRY)
+            log.log(
+                logging.INFO if isinstance(error, Gone) else logging.WARNING,
+                "the watch has to begin anew", kind=selection.kind.name, error=error.detail[:300],
+                retry_seconds=round(retry, 1),
+            )  # fmt: skip
+        else:
+            if time.monotonic() - began >= _SHORT:
+                retry = _FIRST_RETRY
+                continue  # the server ends each watch after some minutes
+        # What fails or ends at once would be asked without end, and a list of all each time.
+        await asyncio.sleep(retry * random.uniform(0.8, 1.2))  # noqa: S311
+        retry = _FIRST_RETRY if time.monotonic() - began >= _LONG else min(retry * 2, _LAST_RETRY)
 
 
 async def follow_all(api: Api, *selections: Selection) -> AsyncIterator[Delta]:

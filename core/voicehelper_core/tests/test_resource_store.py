@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 from voicehelper_core import errors
+from voicehelper_core.resource_rules import is_paused
 from voicehelper_crds import Cell, CellStatus, Condition, Tenant, TenantPlan, TenantStatus
 from voicehelper_crds.cells import Endpoints
 
@@ -106,6 +107,19 @@ async def test_status(store, tenant):
         await store.update_status(Tenant, "nobody", status)
     applied = await store.apply(tenant(displayName="Acme"))
     assert applied.status == one.status
+
+
+async def test_what_is_being_deleted_can_be_paused_and_resumed(store, tenant):
+    await store.apply(tenant())
+    await store.set_finalizers(Tenant, "acme", ["x.io/a"])
+    await store.delete(Tenant, "acme")
+    paused = {"annotations": {"voicehelper.io/paused": "true"}}
+    assert is_paused(await store.apply(tenant(metadata=paused)))
+    for other in (tenant(metadata=paused), tenant(displayName="Acme"), tenant(metadata={"labels": {"a": "b"}})):
+        with pytest.raises(errors.Conflict, match="being deleted"):
+            await store.apply(other)
+    assert not is_paused(await store.apply(tenant()))
+    await store.set_finalizers(Tenant, "acme", [])
 
 
 async def test_deletion_waits_for_the_last_finalizer(store, tenant):

@@ -18,6 +18,7 @@ from voicehelper_operator.activity import Activity, NoActivity
 from voicehelper_operator.cells import expanded, rotation
 from voicehelper_operator.cells.observe import Observation
 from voicehelper_operator.cells.plan import FINALIZER, Step
+from voicehelper_operator.engine import metrics
 from voicehelper_operator.settings import OperatorSettings
 from voicehelper_operator.slices.attempts import attempted, described, ensured
 from voicehelper_operator.slices.credentials import NO_ROTATION, CellCredentials, Rotation
@@ -74,8 +75,21 @@ class CellApplier:
         if seen.rotation.phase and seen.cell.status.hibernation == "Idle" and not answers:
             outcome.hibernation = "Idle"  # stopped for its new passwords: requests wait, whatever step fails now
         for step in steps:
-            if not await self._step(seen, step, steps, outcome):
+            with metrics.step(Cell.kind_name, step) as measured:
+                done = await self._step(seen, step, steps, outcome)
+                measured.fell_short(not done, outcome.workload_problem)
+            if not done:
                 break
+        return outcome
+
+    async def look(self, seen: Observation) -> Outcome:
+        """What there is, without changing anything. A cell that has no passwords yet has nothing else either."""
+        status = seen.cell.status
+        outcome = Outcome(release=status.release, schema_revision=status.schema_revision, workload=seen.workload)
+        outcome.hibernation = status.hibernation
+        if status.cell_id is not None and await self.credentials.known(status.cell_id):
+            _, outcome.problems = await ensured({item.store: _looked(item, seen.ref) for item in self.slices})
+            outcome.slices_done = not outcome.problems
         return outcome
 
     async def _step(self, seen: Observation, step: Step, steps: Sequence[Step], outcome: Outcome) -> bool:
@@ -287,6 +301,11 @@ def objects_config(settings: OperatorSettings, bundle: Mapping[str, str], cell_i
         "objects_access_key": names.objects_user(cell_id, cell_bundle.current(bundle)),
         "objects_secret_key": cell_bundle.password(bundle, cell_bundle.OBJECTS),
     }
+
+
+async def _looked(item: Slice, ref: CellRef) -> tuple[list[str], str | None]:
+    missing = await item.observe(ref)
+    return [], f"missing or wrong: {', '.join(missing)}"[:1000] if missing else None
 
 
 async def _slice(item: Slice, ref: CellRef) -> tuple[list[str], str | None]:

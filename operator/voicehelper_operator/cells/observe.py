@@ -14,7 +14,9 @@ from voicehelper_crds.cells import CellClassSpec
 
 from voicehelper_operator.activity import Activity
 from voicehelper_operator.cells import rotation as rotating
+from voicehelper_operator.engine import pause
 from voicehelper_operator.engine.conditions import holds
+from voicehelper_operator.engine.pause import Pause
 from voicehelper_operator.settings import OperatorSettings
 from voicehelper_operator.slices.credentials import NO_ROTATION, CellCredentials, Rotation
 from voicehelper_operator.slices.interface import CellRef
@@ -55,6 +57,11 @@ class Observation:
     def policy(self) -> str:
         """What becomes of the data: the owner's word as it is now, or the cell's own."""
         return (self.owner or self.cell).spec.deletion.policy
+
+    @property
+    def pause(self) -> Pause | None:
+        """Why nothing may be changed now."""
+        return pause.of(self.cell, self.owner)
 
     @property
     def forced(self) -> str:

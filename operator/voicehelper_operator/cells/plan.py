@@ -8,6 +8,7 @@ from typing import Literal
 from voicehelper_operator.cells import rotation
 from voicehelper_operator.cells.observe import Observation
 from voicehelper_operator.engine.conditions import holds
+from voicehelper_operator.engine.pause import Pause
 
 FINALIZER = "voicehelper.io/cell"
 Step = Literal[
@@ -19,15 +20,18 @@ Step = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Steps in order. ``refusal`` is a reason and a message."""
+    """Steps in order. ``refusal`` is a reason and a message; with a ``pause`` there are no steps."""
 
     steps: tuple[Step, ...]
     refusal: tuple[str, str] | None = None
+    pause: Pause | None = None
 
 
 def plan(seen: Observation) -> Plan:
     """The steps that bring the cell to its spec; all of them may be run at any time."""
     cell = seen.cell
+    if seen.pause is not None:
+        return Plan((), pause=seen.pause)
     if cell.metadata.deletion_timestamp is not None:
         return _deletion(seen)
     first: tuple[Step, ...] = ()

@@ -16,6 +16,7 @@ from voicehelper_operator.engine import metrics
 from voicehelper_operator.engine.conditions import gained, holds
 from voicehelper_operator.engine.events import record_turn
 from voicehelper_operator.engine.loop import Result
+from voicehelper_operator.engine.pause import Pause
 
 
 class CellReconciler:
@@ -32,9 +33,13 @@ class CellReconciler:
         """Raises errors.NotFound when the cell is gone."""
         seen = await self._observe(name)
         planned = plan(seen)
+        if planned.pause is not None:
+            await self._look(seen, planned.pause)
+            return Result()
         if "finalizer" in planned.steps:
             finalizers = [*seen.cell.metadata.finalizers, FINALIZER]
-            await self._applier.store.set_finalizers(Cell, name, finalizers)
+            with metrics.step(self.kind, "finalizer"):
+                await self._applier.store.set_finalizers(Cell, name, finalizers)
             return Result(0)
         if "identify" in planned.steps:
             await self._identify(seen.cell)
@@ -54,6 +59,12 @@ class CellReconciler:
         progress = gained(seen.cell.status.conditions, new.conditions) or moved
         again = bool(failed or starting or emptied or outcome.waiting or outcome.rotation.phase)
         return Result(self._look_after(seen, outcome), again=again, progress=progress)
+
+    async def _look(self, seen: Observation, pause: Pause) -> None:
+        """Tell what is; resyncs and changes of the workload come here again."""
+        outcome = await self._applier.look(seen)
+        await self._repairs(seen, outcome)
+        await self._report(seen, reporting.paused(seen, pause, outcome, self._applier.slices))
 
     @staticmethod
     def _look_after(seen: Observation, outcome: Outcome) -> float | None:
@@ -84,9 +95,11 @@ class CellReconciler:
         """The id is in the status before anything is made with it."""
         new = cell.status.model_copy(update={"cell_id": names.new_id()})
         version = cell.metadata.resource_version
-        await faults.point("operator.cell.identify.before")
-        await self._applier.store.update_status(Cell, cell.metadata.name, new, resource_version=version)
-        await faults.point("operator.cell.identify.recorded")
+        with metrics.step(self.kind, "identify"):
+            await faults.point("operator.cell.identify.before")
+            await self._applier.store.update_status(Cell, cell.metadata.name, new, resource_version=version)
+            await faults.point("operator.cell.identify.recorded")
+        metrics.STATUS_WRITES.labels(self.kind).inc()
 
     async def _repairs(self, seen: Observation, outcome: Outcome) -> None:
         """What had been there and was made again is an event; the first making is not."""
@@ -109,9 +122,14 @@ class CellReconciler:
     async def _report(self, seen: Observation, new: CellStatus) -> None:
         if new == seen.cell.status:
             return
-        await faults.point("operator.cell.status.before")
-        updated = await self._applier.store.update_status(Cell, seen.cell.metadata.name, new)
-        await faults.point("operator.cell.status.recorded")
+        with metrics.step(self.kind, "status"):
+            await faults.point("operator.cell.status.before")
+            # Of this version only: a status that others have written, or this one's own later look, stays.
+            meta = seen.cell.metadata
+            updated = await self._applier.store.update_status(
+                Cell, meta.name, new, resource_version=meta.resource_version
+            )
+            await faults.point("operator.cell.status.recorded")
         metrics.STATUS_WRITES.labels(self.kind).inc()
         await record_turn(self._events, updated, seen.cell.status.conditions)
         before, now = seen.cell.status.credentials, new.credentials

@@ -11,7 +11,9 @@ from voicehelper_crds.models import CredentialsStatus, Endpoints, SliceStatus, W
 from voicehelper_operator.cells.apply import Outcome
 from voicehelper_operator.cells.observe import Observation
 from voicehelper_operator.cells.plan import Plan
+from voicehelper_operator.engine import pause
 from voicehelper_operator.engine.conditions import Judgement, holds, merged, no, yes
+from voicehelper_operator.engine.pause import Pause
 from voicehelper_operator.slices.attempts import described
 from voicehelper_operator.slices.interface import Captured, Slice
 from voicehelper_operator.workloads.interface import workload_name
@@ -116,19 +118,47 @@ def _credentials(outcome: Outcome) -> CredentialsStatus | None:
 def status(seen: Observation, planned: Plan, outcome: Outcome, slices: Sequence[Slice]) -> CellStatus:
     """The whole status."""
     old, generation = seen.cell.status, seen.cell.metadata.generation or 0
-    conditions = merged(old.conditions, judge(seen, planned, outcome, slices), generation)
-    workload, cell_id = outcome.workload, old.cell_id
+    judgements = [*judge(seen, planned, outcome, slices), *pause.ended(old.conditions)]
     new = old.model_copy(deep=True)
-    new.conditions = conditions
+    new.conditions = merged(old.conditions, judgements, generation)
     new.release, new.schema_revision = outcome.release, outcome.schema_revision
-    new.tenants = seen.tenants
     new.credentials = _credentials(outcome)
     new.hibernation = outcome.hibernation
     new.observed_generation = generation
+    _observed(new, seen, outcome, slices)
+    if outcome.workload is None and outcome.hibernation:
+        new.endpoints, new.workloads = Endpoints(), []
+    new.phase = _phase(seen, new, outcome)
+    return new
+
+
+def paused(seen: Observation, why: Pause, outcome: Outcome, slices: Sequence[Slice]) -> CellStatus:
+    """What was looked at, and since when nothing is changed; all else is as it was."""
+    old = seen.cell.status
+    looked: list[Judgement] = []
+    if outcome.slices_done or outcome.problems:
+        looked.append(_slices(outcome, slices)[0])
+    if old.cell_id is not None and not old.hibernation:
+        gone = no("WorkloadReady", "NotRunning", "the workload does not run, and is not started meanwhile")
+        looked.append(gone if seen.workload is None else _workload(seen, outcome))
+    if looked:
+        looked.append(yes("Ready", "AllUp"))
+    generation = seen.cell.metadata.generation or 0
+    new = old.model_copy(deep=True)
+    new.conditions = pause.judged(old.conditions, looked, why, old.observed_generation, generation)
+    _observed(new, seen, outcome, slices)
+    if seen.workload is None:
+        new.workloads = []  # its address stays: that is where requests are sent, and what the runtime gives it again
+    new.phase = pause.PHASE
+    return new
+
+
+def _observed(new: CellStatus, seen: Observation, outcome: Outcome, slices: Sequence[Slice]) -> None:
+    """What is known of tenants, slices and the workload."""
+    workload, cell_id = outcome.workload, new.cell_id
+    new.tenants = seen.tenants
     if workload is not None:
         new.endpoints = Endpoints(http=workload.http, grpc=workload.grpc)
-    elif outcome.hibernation:
-        new.endpoints = Endpoints()
     if outcome.slices_done or outcome.problems:
         new.slices = [
             SliceStatus(
@@ -141,10 +171,6 @@ def status(seen: Observation, planned: Plan, outcome: Outcome, slices: Sequence[
         new.workloads = [
             WorkloadStatus(name=name, ready=workload.ready, restarts=workload.restarts, message=workload.message)
         ]
-    elif outcome.hibernation:
-        new.workloads = []
-    new.phase = _phase(seen, new, outcome)
-    return new
 
 
 def _phase(seen: Observation, new: CellStatus, outcome: Outcome) -> str:

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
-from voicehelper_core.errors import NotFound, Unavailable
+from voicehelper_core.errors import Conflict, NotFound, Unavailable
 from voicehelper_core.log import get_logger
 
 from voicehelper_operator.engine import metrics
@@ -31,6 +31,18 @@ class Result:
     """It came nearer: the back-off starts anew, so that what was waited for long is not found late."""
 
 
+class Leading(Protocol):
+    """Whether this operator may act."""
+
+    def holds(self) -> bool:
+        """Now."""
+        ...
+
+    async def wait(self) -> object:
+        """Until it may."""
+        ...
+
+
 class Reconciler(Protocol):
     """Brings one object a step nearer to its spec; safe to run at any time and to die anywhere."""
 
@@ -44,8 +56,9 @@ class Reconciler(Protocol):
 class Worker:
     """``at_once`` tasks that take keys and reconcile them."""
 
-    def __init__(self, reconciler: Reconciler, queue: WorkQueue, at_once: int, leading: asyncio.Event) -> None:
+    def __init__(self, reconciler: Reconciler, queue: WorkQueue, at_once: int, leading: Leading) -> None:
         self._reconciler, self.queue, self._at_once, self._leading = reconciler, queue, at_once, leading
+        metrics.QUEUE_DEPTH.labels(reconciler.kind).set_function(lambda: len(queue))
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -56,7 +69,6 @@ class Worker:
     async def _work(self) -> None:
         while True:
             key = await self.queue.get()
-            metrics.QUEUE_DEPTH.labels(self._reconciler.kind).set(len(self.queue))
             await self._leading.wait()
             await self._one(key)
 
@@ -66,7 +78,7 @@ class Worker:
         try:
             while not task.done():
                 await asyncio.wait({task}, timeout=LOOK_SECONDS)
-                if not self._leading.is_set() and not task.done():
+                if not self._leading.holds() and not task.done():
                     raise Unavailable("the lease is lost: the reconcile was stopped")
         finally:
             task.cancel()
@@ -83,9 +95,14 @@ class Worker:
             self.queue.forget(key)
             self.queue.done(key)
             outcome = "gone"
+        except Conflict as error:  # somebody wrote meanwhile: what was decided on is not so any more
+            self.queue.failed(key)
+            outcome = "waiting"
+            log.info("changed meanwhile", kind=kind, name=key, error=error.detail[:300])
         except Exception as error:  # whatever a store does must not end the loop
             pause = self.queue.failed(key)
             outcome = "error"
+            metrics.ERRORS.labels(kind, type(error).__name__).inc()
             log.warning(
                 "reconcile failed", kind=kind, name=key, error_type=type(error).__name__, error=str(error)[:500],
                 again_in_seconds=round(pause, 1), exc_info=error,

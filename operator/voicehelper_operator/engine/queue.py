@@ -10,6 +10,8 @@ import time
 
 BASE_SECONDS = 0.2
 CAP_SECONDS = 30.0
+_DOUBLINGS = 30
+"""More would be more than a float holds, after a thousand failures."""
 
 
 class WorkQueue:
@@ -71,7 +73,7 @@ class WorkQueue:
     def failed(self, key: str) -> float:
         """It failed: it runs again after the returned seconds, twice as many each time, with jitter."""
         count = self._failures[key] = self._failures.get(key, 0) + 1
-        pause: float = min(self._cap, self._base * 2 ** (count - 1)) * random.uniform(0.8, 1.2)  # noqa: S311
+        pause: float = min(self._cap, self._base * 2 ** min(count - 1, _DOUBLINGS)) * random.uniform(0.8, 1.2)  # noqa: S311
         self._release(key)
         self.add_after(key, pause)
         return pause

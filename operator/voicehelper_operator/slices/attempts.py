@@ -8,6 +8,8 @@ from typing import TypeVar
 
 from voicehelper_core.errors import AppError
 
+from voicehelper_operator.engine import metrics
+
 T = TypeVar("T")
 
 
@@ -36,6 +38,8 @@ async def _results(jobs: Mapping[str, Awaitable[T]]) -> dict[str, T | Exception]
     for store, result in zip(jobs, results, strict=True):
         if isinstance(result, BaseException) and not isinstance(result, Exception):
             raise result
+        if isinstance(result, Exception):
+            metrics.STORE_ERRORS.labels(store, type(result).__name__).inc()
         found[store] = result
     return found
 

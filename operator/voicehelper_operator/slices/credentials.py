@@ -172,6 +172,12 @@ class CellCredentials:
                 await self._store.put(name, bundle)
             return Rotation.of(bundle)
 
+    async def known(self, cell_id: str) -> bool:
+        """Whether the bundle is there; makes nothing."""
+        bundle = await self._store.get(names.cell_secret(cell_id)) or {}
+        accounts = Rotation.of(bundle).open
+        return {cell_bundle.key(secret, account) for account in accounts for secret in PASSWORDS} <= bundle.keys()
+
     async def certificates(self, cell_id: str) -> dict[str, str] | None:
         """The authority and the certificates of the cell's services, as they are kept."""
         return await self._store.get(names.cell_certificates(cell_id))

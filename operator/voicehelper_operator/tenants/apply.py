@@ -14,6 +14,7 @@ from voicehelper_crds import API_VERSION, Cell, Tenant
 
 from voicehelper_operator.archives.keeper import Archived, Keeper
 from voicehelper_operator.archives.problems import StoreProblem
+from voicehelper_operator.engine import metrics
 from voicehelper_operator.identity import Admin, AdminState, Identity
 from voicehelper_operator.slices.attempts import attempted, ensured
 from voicehelper_operator.slices.interface import CellRef, Slice, TenantRef
@@ -86,23 +87,35 @@ class TenantApplier:
         if "slices" in planned.steps:
             jobs.append(self._slices(seen, cell, outcome))
         if "identity" in planned.steps:
-            jobs.append(self._identity(seen, outcome))
+            jobs.append(self._identify(seen, outcome))
         await asyncio.gather(*jobs)
         return outcome
 
+    async def look(self, seen: Observation, cell: Cell) -> Outcome:
+        """What the stores have of the tenant, without changing anything."""
+        outcome = Outcome()
+        if seen.plan is not None:
+            part = _told(seen)
+            jobs = {item.store: _looked(item, _ref(cell), part) for item in self.slices}
+            _, outcome.slice_problems = await ensured(jobs)
+            outcome.slices_done = not outcome.slice_problems
+        return outcome
+
     async def _slices(self, seen: Observation, cell: Cell, outcome: Outcome) -> None:
-        tenant = seen.tenant
-        assert seen.plan is not None
-        assert tenant.status.tenant_id
-        allowed = limits(tenant, seen.plan)
-        part = TenantRef(tenant.status.tenant_id, tenant.metadata.name, tenant.spec.suspended, allowed)
-        made, outcome.slice_problems = await ensured(
-            {item.store: _part(item, _ref(cell), part) for item in self.slices}
-        )
+        part = _told(seen)
+        with metrics.step(Tenant.kind_name, "slices") as step:
+            made, outcome.slice_problems = await ensured(
+                {item.store: _part(item, _ref(cell), part) for item in self.slices}
+            )
+            step.fell_short(outcome.slice_problems)
         outcome.made += made
         outcome.slices_done = not outcome.slice_problems
 
-    async def _identity(self, seen: Observation, outcome: Outcome) -> None:
+    async def _identify(self, seen: Observation, outcome: Outcome) -> None:
+        with metrics.step(Tenant.kind_name, "identity") as step:
+            await self._identity(seen, outcome, step)
+
+    async def _identity(self, seen: Observation, outcome: Outcome, step: metrics.Step) -> None:
         tenant = seen.tenant
         assert seen.plan is not None
         assert tenant.status.tenant_id
@@ -122,6 +135,7 @@ class TenantApplier:
             )
         except errors.AppError as error:
             outcome.identity_problem = error.detail
+            step.fell_short(outcome.identity_problem, error)
         await faults.point("operator.identity.effect")
 
     async def leave(self, tenant: Tenant) -> dict[str, str]:
@@ -204,6 +218,19 @@ class TenantApplier:
 def _ref(cell: Cell) -> CellRef:
     assert cell.status.cell_id
     return CellRef(cell.status.cell_id)
+
+
+def _told(seen: Observation) -> TenantRef:
+    """What the cell has to know of the tenant."""
+    tenant = seen.tenant
+    assert seen.plan is not None
+    assert tenant.status.tenant_id
+    return TenantRef(tenant.status.tenant_id, tenant.metadata.name, tenant.spec.suspended, limits(tenant, seen.plan))
+
+
+async def _looked(item: Slice, ref: CellRef, part: TenantRef) -> tuple[list[str], str | None]:
+    lacks = await item.lacking(ref, [part])
+    return [], "what the tenant has there is missing or not as it should be" if lacks else None
 
 
 async def _part(item: Slice, ref: CellRef, part: TenantRef) -> tuple[list[str], str | None]:

@@ -10,6 +10,8 @@ from voicehelper_core.indexes import Index, counted, counts, having
 from voicehelper_core.ports import ResourceStore
 from voicehelper_crds import Cell, Tenant, TenantPlan
 
+from voicehelper_operator.engine import pause
+from voicehelper_operator.engine.pause import Pause
 from voicehelper_operator.tenants.placement import Residents
 
 BY_CELL = Index(Tenant, lambda tenant: tenant.status.cell or None)
@@ -34,6 +36,11 @@ class Observation:
         status = self.tenant.status
         found = next((cell for cell in self.cells if cell.metadata.name == status.cell), None)
         return found if found is not None and found.status.cell_id == status.cell_id else None
+
+    @property
+    def pause(self) -> Pause | None:
+        """Why nothing may be changed now."""
+        return pause.of(self.tenant, self.cell or self.own_cell)
 
     @property
     def own_cell(self) -> Cell | None:

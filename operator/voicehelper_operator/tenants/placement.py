@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from voicehelper_core.resource_rules import is_paused
 from voicehelper_crds import Cell, Tenant, TenantPlan
 from voicehelper_crds.models import Isolation
 
@@ -118,6 +119,8 @@ def _unfit(tenant: Tenant, cell: Cell) -> str | None:
         return f"is in region '{cell.spec.region}', not '{region}'"
     if cell.spec.hibernate:
         return "hibernates"
+    if is_paused(cell):
+        return "is paused"
     refused = next(
         (item for item in cell.status.conditions if item.type == "Accepted" and item.status == "False"), None
     )

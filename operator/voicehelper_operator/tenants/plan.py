@@ -9,6 +9,7 @@ from typing import Any, Literal
 from voicehelper_crds import Cell, Tenant, TenantPlan
 
 from voicehelper_operator.engine.conditions import holds
+from voicehelper_operator.engine.pause import Pause
 from voicehelper_operator.tenants.observe import Observation
 from voicehelper_operator.tenants.placement import CreateCell, Decision, NotPlaced, Placed, decide
 
@@ -23,17 +24,23 @@ Step = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Steps in order. ``refusal`` is a reason and a message; ``decision`` says where the tenant goes."""
+    """Steps in order; with a ``pause`` there are none.
+
+    ``refusal`` is a reason and a message; ``decision`` says where the tenant goes.
+    """
 
     steps: tuple[Step, ...]
     refusal: tuple[str, str] | None = None
     decision: Decision | None = None
     waiting: str | None = None
+    pause: Pause | None = None
 
 
 def plan(seen: Observation) -> Plan:
     """The steps that bring the tenant nearer to its spec; all of them may be run at any time."""
     tenant = seen.tenant
+    if seen.pause is not None:
+        return Plan((), pause=seen.pause)
     if tenant.metadata.deletion_timestamp is not None:
         return _deletion(seen)
     if FINALIZER not in tenant.metadata.finalizers:

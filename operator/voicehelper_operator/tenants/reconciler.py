@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 
 from voicehelper_core import faults, names
 from voicehelper_core.errors import AppError
@@ -15,6 +16,7 @@ from voicehelper_operator.engine import metrics
 from voicehelper_operator.engine.conditions import gained, holds
 from voicehelper_operator.engine.events import record_turn
 from voicehelper_operator.engine.loop import Result
+from voicehelper_operator.engine.pause import Pause
 from voicehelper_operator.probe import Prober
 from voicehelper_operator.tenants import status as reporting
 from voicehelper_operator.tenants.apply import Outcome, TenantApplier
@@ -53,16 +55,31 @@ class TenantReconciler:
         seen = await observe(self._applier.store, name)
         planned = plan(seen)
         tenant = seen.tenant
+        if planned.pause is not None:
+            await self._look(seen, planned.pause)
+            return Result()
         if "finalizer" in planned.steps:
-            await self._applier.store.set_finalizers(Tenant, name, [*tenant.metadata.finalizers, FINALIZER])
+            with metrics.step(self.kind, "finalizer"):
+                await self._applier.store.set_finalizers(Tenant, name, [*tenant.metadata.finalizers, FINALIZER])
             return Result(0)
         if tenant.metadata.deletion_timestamp is not None:
             return await self._delete(seen, planned)
         if "create-cell" in planned.steps:
-            await self._applier.create_cell(seen)
+            with metrics.step(self.kind, "create-cell"):
+                await self._applier.create_cell(seen)
         if "identify" in planned.steps or "place" in planned.steps:
             return await self._place(name)
         return await self._converge(seen, planned)
+
+    async def _look(self, seen: Observation, pause: Pause) -> None:
+        """Tell what is; resyncs come here again."""
+        outcome, status = Outcome(), seen.tenant.status
+        if seen.cell is not None and status.tenant_id is not None:
+            outcome = await self._applier.look(seen, seen.cell)
+            routed = holds(status.conditions, "Routable") and not seen.tenant.spec.suspended
+            if routed and not seen.cell.status.hibernation:
+                await self._probe(seen, outcome)
+        await self._report(seen, reporting.paused(seen, pause, outcome))
 
     async def _delete(self, seen: Observation, planned: Plan) -> Result:
         """First the route goes (503 instead of half a tenant), then the data, then the resource."""
@@ -75,7 +92,9 @@ class TenantReconciler:
         if not problems and "remove-data" in planned.steps:
             if pause := self._pause(tenant):
                 return Result(after=pause)
-            problems = await self._applier.remove_data(tenant)
+            with metrics.step(self.kind, "remove-data") as step:
+                problems = await self._applier.remove_data(tenant)
+                step.fell_short(problems)
         if problems:
             await self._report(seen, reporting.status(seen, planned, Outcome(slice_problems=problems), self._endpoint))
             return Result(again=True)
@@ -87,7 +106,8 @@ class TenantReconciler:
             if archive := reporting.archive(tenant):
                 text = f"{text}; {archive}"
             await self._events.record(tenant, "Removed", text)
-            await self._applier.release(tenant)
+            with metrics.step(self.kind, "release"):
+                await self._applier.release(tenant)
             self._left.pop(tenant.metadata.uid, None)
         return Result()
 
@@ -95,7 +115,9 @@ class TenantReconciler:
         """Nothing is removed before the status says where the verified archive is."""
         if pause := self._pause(seen.tenant):
             return Result(after=pause)
-        archived, problems = await self._applier.archive(seen.tenant)
+        with metrics.step(self.kind, "archive") as step:
+            archived, problems = await self._applier.archive(seen.tenant)
+            step.fell_short(archived is None)
         if archived is None and not problems and any(i.type == ARCHIVED for i in seen.tenant.status.conditions):
             return Result(after=ARCHIVE_SECONDS)  # what was wrong the last time stays said until it has ended
         outcome = Outcome(slice_problems=problems, archived=archived)
@@ -110,9 +132,13 @@ class TenantReconciler:
         """What is in the way, by store."""
         problems: dict[str, str] = {}
         if "leave" in planned.steps and seen.tenant.metadata.uid not in self._left:
-            problems = await self._applier.leave(seen.tenant)
+            with metrics.step(self.kind, "leave") as step:
+                problems = await self._applier.leave(seen.tenant)
+                step.fell_short(problems)
         if not problems and "end-cell" in planned.steps and seen.own_cell is not None:
-            problems = await self._applier.end_cell(seen.own_cell)
+            with metrics.step(self.kind, "end-cell") as step:
+                problems = await self._applier.end_cell(seen.own_cell)
+                step.fell_short(problems)
         return problems
 
     def _pause(self, tenant: Tenant) -> float:
@@ -124,7 +150,10 @@ class TenantReconciler:
         """Give it an id and a cell, decided on what is now, and write them down before anything is made with them."""
         async with self._placing:
             seen = await observe(self._applier.store, name)
-            tenant, decision = seen.tenant, plan(seen).decision
+            tenant, planned = seen.tenant, plan(seen)
+            decision = planned.decision
+            if planned.pause is not None:
+                return Result(0)
             new = tenant.status.model_copy()
             if new.tenant_id is None:
                 new.tenant_id = names.new_id()
@@ -142,16 +171,21 @@ class TenantReconciler:
     async def _record(self, tenant: Tenant, new: TenantStatus, *, placed: bool) -> None:
         """One write for both where both are new; none where somebody else has written meanwhile."""
         identified = tenant.status.tenant_id is None
-        if identified:
-            await faults.point("operator.tenant.identify.before")
-        if placed:
-            await faults.point("operator.tenant.place.before")
-        version = tenant.metadata.resource_version
-        await self._applier.store.update_status(Tenant, tenant.metadata.name, new, resource_version=version)
-        if identified:
-            await faults.point("operator.tenant.identify.recorded")
-        if placed:
-            await faults.point("operator.tenant.place.recorded")
+        with ExitStack() as steps:
+            for step, wanted in (("identify", identified), ("place", placed)):
+                if wanted:
+                    steps.enter_context(metrics.step(self.kind, step))
+            if identified:
+                await faults.point("operator.tenant.identify.before")
+            if placed:
+                await faults.point("operator.tenant.place.before")
+            version = tenant.metadata.resource_version
+            await self._applier.store.update_status(Tenant, tenant.metadata.name, new, resource_version=version)
+            if identified:
+                await faults.point("operator.tenant.identify.recorded")
+            if placed:
+                await faults.point("operator.tenant.place.recorded")
+        metrics.STATUS_WRITES.labels(self.kind).inc()
 
     async def _converge(self, seen: Observation, planned: Plan) -> Result:
         outcome, was = Outcome(), seen.tenant.status.conditions
@@ -178,14 +212,17 @@ class TenantReconciler:
         status = seen.tenant.status
         assert status.tenant_id
         assert status.cell_id
-        try:
-            # The router hears of a new route within milliseconds; waiting for it here spares a whole round.
-            patience = 0 if holds(status.conditions, "Ready") else ROUTE_SECONDS
-            outcome.probed = await self._prober.probe(
-                seen.tenant.metadata.name, status.tenant_id, status.cell_id, patience=patience
-            )
-        except AppError as error:
-            outcome.probed = f"identity gives no token for the probe ({error.title})"
+        with metrics.step(self.kind, "probe") as step:
+            try:
+                # The router hears of a new route within milliseconds; waiting for it here spares a whole round.
+                patience = 0 if holds(status.conditions, "Ready") else ROUTE_SECONDS
+                outcome.probed = await self._prober.probe(
+                    seen.tenant.metadata.name, status.tenant_id, status.cell_id, patience=patience
+                )
+                step.fell_short(outcome.probed)
+            except AppError as error:
+                outcome.probed = f"identity gives no token for the probe ({error.title})"
+                step.fell_short(outcome.probed, error)
         outcome.probe_done = True
 
     async def _repairs(self, seen: Observation, outcome: Outcome) -> None:
@@ -200,9 +237,14 @@ class TenantReconciler:
         """Write the status if it says something new; the observation as it is then."""
         if new == seen.tenant.status:
             return seen
-        await faults.point("operator.tenant.status.before")
-        updated = await self._applier.store.update_status(Tenant, seen.tenant.metadata.name, new)
-        await faults.point("operator.tenant.status.recorded")
+        with metrics.step(self.kind, "status"):
+            await faults.point("operator.tenant.status.before")
+            # Of this version only: an id or a place that somebody else has written meanwhile must not be undone.
+            meta = seen.tenant.metadata
+            updated = await self._applier.store.update_status(
+                Tenant, meta.name, new, resource_version=meta.resource_version
+            )
+            await faults.point("operator.tenant.status.recorded")
         metrics.STATUS_WRITES.labels(self.kind).inc()
         await record_turn(self._events, updated, seen.tenant.status.conditions)
         return Observation(updated, seen.plan, seen.cells, seen.residents)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from voicehelper_crds import Tenant, TenantStatus
 
+from voicehelper_operator.engine import pause
 from voicehelper_operator.engine.conditions import Judgement, holds, merged, no, yes
+from voicehelper_operator.engine.pause import Pause
 from voicehelper_operator.slices.attempts import described
 from voicehelper_operator.tenants.apply import Outcome
 from voicehelper_operator.tenants.observe import Observation
@@ -112,6 +114,10 @@ def _ready(seen: Observation, chain: list[Judgement], outcome: Outcome, *, suspe
         return yes("Ready", "Asleep", "it answered before its cell fell asleep; the first request wakes it")
     if not outcome.probe_done:
         return no("Ready", "ProbePending", "the route is being probed")
+    return _probed(outcome)
+
+
+def _probed(outcome: Outcome) -> Judgement:
     return no("Ready", "ProbeFailed", outcome.probed) if outcome.probed else yes("Ready", "ProbeAnswered")
 
 
@@ -127,13 +133,27 @@ def status(seen: Observation, planned: Plan, outcome: Outcome, endpoint: str) ->
     tenant = seen.tenant
     old, generation = tenant.status, tenant.metadata.generation or 0
     new = old.model_copy(deep=True)
-    new.conditions = merged(old.conditions, judge(seen, planned, outcome), generation)
+    judgements = [*judge(seen, planned, outcome), *pause.ended(old.conditions)]
+    new.conditions = merged(old.conditions, judgements, generation)
     new.observed_generation = generation
     if isinstance(planned.decision, Placed) and old.cell_id:
         new.endpoint = endpoint
     if outcome.admin is not None:
         new.usage = new.usage.model_copy(update={"users": outcome.admin.users})
     new.phase = _phase(seen, new, planned)
+    return new
+
+
+def paused(seen: Observation, why: Pause, outcome: Outcome) -> TenantStatus:
+    """What was looked at, and since when nothing is changed; all else, the route included, is as it was."""
+    tenant = seen.tenant
+    old = tenant.status
+    looked = [_slices(Plan(()), outcome)] if outcome.slices_done or outcome.slice_problems else []
+    if outcome.probe_done:
+        looked.append(_probed(outcome))
+    new = old.model_copy(deep=True)
+    new.conditions = pause.judged(old.conditions, looked, why, old.observed_generation, tenant.metadata.generation or 0)
+    new.phase = pause.PHASE
     return new
 
 

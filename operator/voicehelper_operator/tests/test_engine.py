@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import httpx
+import pytest
+from prometheus_client import REGISTRY
+from voicehelper_core import errors
 from voicehelper_core.ports import Change
+from voicehelper_crds import PAUSED, Cell, Tenant
 from voicehelper_crds.validation import validate
 
 from voicehelper_operator.engine.loop import Result, Worker
 from voicehelper_operator.engine.queue import WorkQueue
-from voicehelper_operator.leadership import lead
+from voicehelper_operator.leadership import LeadersSecrets, Leading, lead
 from voicehelper_operator.probe import RoutedProber
 from voicehelper_operator.routing import Router
 from voicehelper_operator.tests.world import MemoryIdentity, World
@@ -25,7 +30,7 @@ async def _end(*tasks):
 
 
 async def test_losing_the_lease_stops_a_reconcile_that_runs():
-    stopped, started, leading, queue = asyncio.Event(), asyncio.Event(), asyncio.Event(), WorkQueue()
+    stopped, started, leading, queue = asyncio.Event(), asyncio.Event(), Leading(), WorkQueue()
 
     class Endless:
         kind = "Test"
@@ -37,7 +42,7 @@ async def test_losing_the_lease_stops_a_reconcile_that_runs():
             finally:
                 stopped.set()
 
-    leading.set()
+    leading.renewed(time.monotonic(), 60)
     worker = asyncio.create_task(Worker(Endless(), queue, 1, leading).run())
     queue.add("a")
     await asyncio.wait_for(started.wait(), 5)
@@ -46,14 +51,14 @@ async def test_losing_the_lease_stops_a_reconcile_that_runs():
     started.clear()
     await asyncio.sleep(0.5)
     assert not started.is_set()  # not before it leads again
-    leading.set()
+    leading.renewed(time.monotonic(), 60)
     await asyncio.wait_for(started.wait(), 5)
     await _end(worker)
 
 
 async def test_what_is_not_there_yet_is_looked_at_again_with_back_off():
-    runs, done, leading, queue = [], asyncio.Event(), asyncio.Event(), WorkQueue(base=0.001, cap=0.01)
-    leading.set()
+    runs, done, leading, queue = [], asyncio.Event(), Leading(), WorkQueue(base=0.001, cap=0.01)
+    leading.renewed(time.monotonic(), 60)
 
     class Waiting:
         kind = "Test"
@@ -73,7 +78,7 @@ async def test_what_is_not_there_yet_is_looked_at_again_with_back_off():
 
 
 async def test_a_lease_that_cannot_be_renewed_in_time_is_lost():
-    leading, answers = asyncio.Event(), asyncio.Event()
+    leading, answers = Leading(), asyncio.Event()
 
     class Slow:
         calls = 0
@@ -147,6 +152,15 @@ async def test_a_status_wakes_those_who_depend_on_it_and_not_its_writer():
     assert await _later(cells) == "c1"
     router.route(_tenant())  # another one of that name
     assert (await _taken(cells), await _taken(tenants)) == (["c1"] * 0, ["t1"])
+    resting = _cell(phase="Ready")
+    resting.resource.metadata.annotations = {PAUSED: "true"}
+    router.route(_tenant(cell="c1"))
+    router.route(resting)
+    assert (await _taken(cells), await _taken(tenants)) == (["c1"], ["t1"])
+    resting = _tenant(cell="c1")
+    resting.resource.metadata.annotations = {PAUSED: "true"}
+    router.route(resting)
+    assert (await _taken(cells), await _taken(tenants)) == (["c1"] * 0, ["t1"])
 
 
 async def test_the_same_failure_of_the_probe_reads_the_same_every_time():
@@ -168,9 +182,9 @@ async def test_the_same_failure_of_the_probe_reads_the_same_every_time():
 
 
 async def test_the_back_off_starts_anew_when_something_came_nearer():
-    pauses, done, leading = [], asyncio.Event(), asyncio.Event()
+    pauses, done, leading = [], asyncio.Event(), Leading()
     results = [Result(again=True)] * 4 + [Result(again=True, progress=True), Result()]
-    leading.set()
+    leading.renewed(time.monotonic(), 60)
 
     class Noting(WorkQueue):
         def failed(self, key):
@@ -220,3 +234,125 @@ async def test_a_tenant_whose_cell_came_up_is_probed_without_the_back_off_of_its
     first = await world.tenants.reconcile("acme")
     assert (first.again, first.progress) == (True, True)
     assert not (await world.tenants.reconcile("acme")).again
+
+
+def _value(name, **labels):
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+async def test_metrics_tell_each_step_and_the_class_of_what_went_wrong():
+    world = World()
+    for kind, name, spec in (
+        ("CellClass", "standard", {}),
+        ("TenantPlan", "team", {"isolation": "shared"}),
+        ("Cell", "shared-1", {}),
+        ("Tenant", "acme", {"planRef": "team", "admin": {"email": "admin@acme.example"}}),
+    ):
+        await world.store.apply({"apiVersion": API, "kind": kind, "metadata": {"name": name}, "spec": spec})
+
+    def steps(kind, step, result):
+        return _value("reconcile_steps_total", kind=kind, step=step, result=result)
+
+    wanted = [("Cell", step, "ok") for step in ("finalizer", "identify", "slices", "migrate", "workload", "status")]
+    wanted += [("Tenant", s, "ok") for s in ("finalizer", "identify", "place", "slices", "identity", "probe", "status")]
+    wanted += [("Tenant", "slices", "again"), ("Tenant", "identity", "Unavailable")]
+    before = {key: steps(*key) for key in wanted}
+    refused = _value("store_errors_total", store="milvus", error="RuntimeError")
+    await world.settle()
+    world.identity.broken = "identity is away"
+    world.slices[2].broken = "no route to milvus"
+    await world.tenants.reconcile("acme")
+    assert [key for key in wanted if steps(*key) <= before[key]] == []
+    assert _value("store_errors_total", store="milvus", error="RuntimeError") == refused + 1
+    assert _value("reconcile_step_duration_seconds_count", kind="Cell", step="migrate") > 0
+
+
+async def test_metrics_of_the_queue_and_of_errors_are_those_of_now():
+    leading, queue, done = Leading(), WorkQueue(base=60, cap=60), asyncio.Event()
+
+    class Broken:
+        kind = "Metered"
+
+        async def reconcile(self, name):
+            if name == "b":
+                done.set()
+                return Result()
+            raise ZeroDivisionError
+
+    worker = asyncio.create_task(Worker(Broken(), queue, 1, leading).run())
+    for key in ("a", "b"):
+        queue.add(key)
+    assert _value("reconcile_queue_depth", kind="Metered") == 2
+    leading.renewed(time.monotonic(), 60)
+    await asyncio.wait_for(done.wait(), 5)
+    assert _value("reconcile_queue_depth", kind="Metered") == 0
+    assert _value("reconcile_errors_total", kind="Metered", error="ZeroDivisionError") == 1
+    await _end(worker)
+
+
+async def test_a_lease_runs_out_by_the_clock_although_nobody_said_so():
+    """As in a process that was frozen: it must not write before it has asked for the lease again."""
+    leading, world = Leading(), World()
+    secrets = LeadersSecrets(world.secrets, leading)
+    leading.renewed(time.monotonic(), 60)
+    await secrets.put("a", {"b": "c"})
+    leading.renewed(time.monotonic() - 61, 60)
+    assert leading.is_set()
+    for write in (secrets.put("a", {}), secrets.delete("a")):
+        with pytest.raises(errors.Unavailable, match="lease"):
+            await write
+    assert await secrets.get("a") == {"b": "c"}
+    ran, queue = [], WorkQueue(base=0.01, cap=0.01)
+
+    class Noting:
+        kind = "Test"
+
+        async def reconcile(self, name):
+            ran.append(name)
+            return Result()
+
+    worker = asyncio.create_task(Worker(Noting(), queue, 1, leading).run())
+    queue.add("a")
+    await asyncio.sleep(0.1)
+    assert ran == []
+    leading.renewed(time.monotonic(), 60)
+    async with asyncio.timeout(5):
+        while not ran:
+            await asyncio.sleep(0.01)
+    await _end(worker)
+
+
+@pytest.mark.parametrize("kind", ["cells", "tenants"])
+async def test_a_status_that_others_wrote_meanwhile_is_not_overwritten(kind, monkeypatch):
+    """Two operators for a moment, or a watch that is behind: ids and places stay."""
+    world = World()
+    for kind_name, name, spec in (
+        ("CellClass", "standard", {}),
+        ("TenantPlan", "team", {"isolation": "shared"}),
+        ("Cell", "shared-1", {}),
+        ("Tenant", "acme", {"planRef": "team", "admin": {"email": "admin@acme.example"}}),
+    ):
+        await world.store.apply({"apiVersion": API, "kind": kind_name, "metadata": {"name": name}, "spec": spec})
+    model, name = (Cell, "shared-1") if kind == "cells" else (Tenant, "acme")
+    old = await world.store.get(model, name)
+    await world.settle()
+    now, get = await world.store.get(model, name), world.store.get
+    old.status.cell_id, old.metadata.finalizers = now.status.cell_id, now.metadata.finalizers
+    if model is Tenant:
+        old.status.tenant_id, old.status.cell, old.status.cell_id = now.status.tenant_id, "shared-1", None
+
+    async def stale(wanted, wanted_name):
+        return old.model_copy(deep=True) if (wanted, wanted_name) == (model, name) else await get(wanted, wanted_name)
+
+    monkeypatch.setattr(world.store, "get", stale)
+    update = world.store.update_status
+
+    async def compared(*arguments, resource_version=None):
+        assert resource_version == old.metadata.resource_version
+        monkeypatch.undo()
+        return await update(*arguments, resource_version=resource_version)
+
+    monkeypatch.setattr(world.store, "update_status", compared)
+    with pytest.raises(errors.Conflict):
+        await getattr(world, kind).reconcile(name)
+    assert (await world.store.get(model, name)).status == now.status

@@ -22,7 +22,7 @@ _ID = re.compile(r"\b[a-z][a-z0-9]{11}(?=\b|_)")
 
 
 async def _arrange(world: World, documents: list[dict[str, Any]]) -> None:
-    """Resources are applied; a document of kind World breaks things or deletes, in order."""
+    """Resources are applied; a document of kind World breaks, empties, annotates or deletes things, in order."""
     for document in documents:
         if document["kind"] != "World":
             await world.store.apply(document)
@@ -35,6 +35,14 @@ async def _arrange(world: World, documents: list[dict[str, Any]]) -> None:
         world.runtime.ready = not document.get("silentWorkload", False)
         if document.get("settle"):
             await world.settle()
+        for item in document.get("annotate", []):
+            await world.store.annotate(KINDS[item["kind"]], item["name"], item.get("annotations", {}))
+        for store in document.get("emptied", []):
+            lost = next(item for item in world.slices if item.store == store)
+            lost.cells.clear()
+            lost.tenants.clear()
+        if document.get("stopped"):
+            world.runtime.running.clear()
         for item in document.get("delete", []):
             await world.store.delete(KINDS[item["kind"]], item["name"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from voicehelper_operator.engine.loop import Result, Worker
 from voicehelper_operator.engine.queue import WorkQueue
+from voicehelper_operator.leadership import Leading
 
 
 async def test_a_key_added_while_it_runs_runs_once_more():
@@ -72,8 +74,8 @@ async def test_every_addition_is_followed_by_a_run_and_no_key_runs_twice_at_once
             return Result()
 
     fail: dict[str, bool] = {}
-    leading = asyncio.Event()
-    leading.set()
+    leading = Leading()
+    leading.renewed(time.monotonic(), 60)
     task = asyncio.create_task(Worker(Recorder(), queue, 3, leading).run())
     for key, failing in steps:
         added[key] = added.get(key, 0) + 1
@@ -88,3 +90,10 @@ async def test_every_addition_is_followed_by_a_run_and_no_key_runs_twice_at_once
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert seen == added
+
+
+async def test_a_key_may_fail_for_days():
+    queue = WorkQueue(base=0.2, cap=30)
+    for _ in range(3000):
+        pause = queue.failed("a")
+    assert 24 <= pause <= 36

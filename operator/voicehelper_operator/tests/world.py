@@ -89,6 +89,11 @@ class MemoryStore:
         metadata = old.metadata.model_copy(update=changed)
         return self._put(old.model_copy(update={"spec": new.spec, "metadata": metadata}))  # type: ignore[attr-defined]
 
+    async def annotate(self, kind: Any, name: str, annotations: Mapping[str, str]) -> None:
+        current = await self.get(kind, name)
+        metadata = current.metadata.model_copy(update={"annotations": dict(annotations)})
+        self._put(current.model_copy(update={"metadata": metadata}))
+
     async def update_status(self, kind: Any, name: str, status: Any, *, resource_version: str | None = None) -> Any:
         current = await self.get(kind, name)
         if resource_version is not None and current.metadata.resource_version != resource_version:

@@ -58,7 +58,8 @@ def tenant(resource: Tenant) -> TenantFacts:
     name, status = resource.metadata.name, resource.status
     if resource.spec.suspended or _holds(status.conditions, "Suspended"):
         return TenantFacts(name=name, state="suspended")
-    if resource.metadata.deletion_timestamp or not status.cell_id:
+    leaving = resource.metadata.deletion_timestamp and not _holds(status.conditions, "Paused")  # which keeps the route
+    if leaving or not status.cell_id:
         return TenantFacts(name=name, state="unavailable")
     if not _holds(status.conditions, "Routable"):
         # The cell says more where it was put to sleep.

@@ -46,6 +46,8 @@ class Objects:
         self._found: dict[Key, Object] = {}
         self._cells: dict[str, set[Key]] = {}
         self._wanted: dict[str, dict[Key, Manifest]] = {}
+        self._fitting: set[Key] = set()
+        """Compared and found as wanted; nobody has said anything else of them since."""
         self.synced = asyncio.Event()
 
     async def run(self) -> AsyncIterator[str]:
@@ -67,6 +69,7 @@ class Objects:
         key = key_of(delta.kind, delta.object)
         if delta.type == "deleted":
             before = self._found.pop(key, None)
+            self._fitting.discard(key)
             cell = _cell(before or delta.object)
             self._cells.get(cell, set()).discard(key)
             return cell or None
@@ -88,16 +91,19 @@ class Objects:
         if before is not None and same and _version(before) >= _version(item):
             return
         self._found[key] = item
+        self._fitting.discard(key)
         if cell := _cell(item):
             self._cells.setdefault(cell, set()).add(key)
 
     def want(self, cell_id: str, manifests: Iterable[Manifest]) -> None:
         """What the cell should have from now on."""
-        self._wanted[cell_id] = {key_of(kind_of(manifest), manifest): manifest for manifest in manifests}
+        before = self._wanted.get(cell_id, {})
+        now = self._wanted[cell_id] = {key_of(kind_of(manifest), manifest): manifest for manifest in manifests}
+        self._fitting -= {key for key in before.keys() | now.keys() if before.get(key) != now.get(key)}
 
     def forget(self, cell_id: str) -> None:
         """Nothing is wanted of the cell any more."""
-        self._wanted.pop(cell_id, None)
+        self._fitting -= self._wanted.pop(cell_id, {}).keys()
 
     def found(self, manifest: Manifest) -> Object | None:
         """The object of a manifest, as it is."""
@@ -110,7 +116,13 @@ class Objects:
 
     def as_wanted(self, cell_id: str) -> bool:
         """Whether the cell has all that it should have, as it should be."""
-        return all(self.lacking(manifest) is None for manifest in self._wanted.get(cell_id, {}).values())
+        for key, manifest in self._wanted.get(cell_id, {}).items():
+            if key in self._fitting:
+                continue  # this is asked at each event of a pod, and comparing all would take milliseconds
+            if self.lacking(manifest) is not None:
+                return False
+            self._fitting.add(key)
+        return True
 
     def of(self, cell_id: str, kind: Kind) -> list[Object]:
         """The cell's objects of a kind, by name."""

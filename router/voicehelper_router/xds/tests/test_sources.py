@@ -67,6 +67,8 @@ def a_cell(
         (a_tenant(conditions={"Routable": "True", "Suspended": "False"}), "routable"),
         (a_tenant(deletionTimestamp=NOW), "unavailable"),
         (a_tenant(deletionTimestamp=NOW, suspended=True), "suspended"),
+        (a_tenant(deletionTimestamp=NOW, conditions={"Routable": "True", "Paused": "True"}), "routable"),
+        (a_tenant(deletionTimestamp=NOW, conditions={"Routable": "True", "Paused": "False"}), "unavailable"),
     ],
 )
 def test_state_of_a_tenant(resource: Tenant, state: str) -> None:
