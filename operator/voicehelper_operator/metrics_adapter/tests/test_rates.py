@@ -48,7 +48,8 @@ def test_the_reading_is_what_the_reference_parser_finds(routes):
     text = generate_latest(registry).decode()
     families = {family.name: family for family in text_string_to_metric_families(text)}
     samples = [sample for sample in families["http_requests"].samples if sample.name == "http_requests_total"]
-    assert read(text).total == sum(sample.value for sample in samples)
+    own = {"/healthz", "/readyz", "/metrics"}
+    assert read(text).total == sum(sample.value for sample in samples if sample.labels["route"] not in own)
 
 
 def rates(*readings, window=30.0, stale=15.0):
