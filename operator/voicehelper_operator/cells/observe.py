@@ -6,6 +6,7 @@ import contextlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from voicehelper_core.archive.manifest import RESTORING
 from voicehelper_core.errors import NotFound
 from voicehelper_core.indexes import counts
 from voicehelper_core.ports import ResourceStore
@@ -68,7 +69,8 @@ class Observation:
         """Why the cell has to sleep whoever asks; empty where it need not."""
         if self.cell.spec.hibernate:
             return "spec.hibernate is true: set it to false to wake the cell"
-        if self.owner is not None and self.owner.spec.suspended:
+        restored = self.owner is not None and RESTORING in self.owner.metadata.annotations  # its data needs the schema
+        if self.owner is not None and self.owner.spec.suspended and not restored:
             return f"tenant '{self.owner.metadata.name}' is suspended"
         return ""
 
