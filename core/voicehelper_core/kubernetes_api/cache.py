@@ -13,7 +13,7 @@ from voicehelper_crds import API_VERSION, Resource
 from voicehelper_core import errors
 from voicehelper_core.indexes import Index
 from voicehelper_core.kubernetes_api.client import Object
-from voicehelper_core.kubernetes_api.follow import Delta
+from voicehelper_core.kubernetes_api.follow import Delta, is_ghost
 from voicehelper_core.ports import Change
 
 R = TypeVar("R", bound=Resource)
@@ -87,6 +87,11 @@ class Cache(Generic[R]):
         for places in self._places.values():
             places.put(name, None)
         return self._model(kept)
+
+    def relisted(self, synced: Delta) -> builtins.list[Change]:
+        """The ends that nobody told."""
+        gone = [(name, kept.uid) for name, kept in self._items.items() if is_ghost(synced, kept.uid, kept.version)]
+        return [Change("deleted", self._kind.kind_name, name, self.forget(name, uid)) for name, uid in gone]
 
     def take(self, delta: Delta) -> Change:
         """News of the watch."""

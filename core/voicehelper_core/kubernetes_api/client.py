@@ -208,7 +208,7 @@ class Api:
         body: Any = None,
         query: Mapping[str, str] | None = None,
         content: str | None = None,
-        timeout: aiohttp.ClientTimeout = _TIMEOUT,
+        timeout: aiohttp.ClientTimeout | None = None,
     ) -> Any:
         pairs = [(key, value) for key, value in (query or {}).items() if value]
         if method != "GET":
@@ -217,7 +217,7 @@ class Api:
         try:
             response = await self._client.request(
                 method, path, body=body, query_params=pairs, content_type=content, serialize=False,
-                _request_timeout=timeout,
+                _request_timeout=timeout or _TIMEOUT,
             )  # fmt: skip
             code = str(response.status)
         except ApiException as error:

@@ -40,11 +40,24 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """What became known. A deleted object comes as it was last, or with its metadata only; ``synced`` has none."""
+    """What became known. A deleted object comes as it was last, or with its metadata only.
+
+    ``synced`` ends a list, with its version and the ``uids`` of all that is there: see ``is_ghost``.
+    """
 
     type: Literal["applied", "deleted", "synced"]
     kind: Kind
     object: Object
+
+
+def is_ghost(synced: Delta, uid: str | None, version: int) -> bool:
+    """Whether an object that is known from an answer to one's own write has gone without a word.
+
+    Who never heard of it from the watch is not told of its end either, when that was while the watch was away. What
+    is younger than the list will be told yet.
+    """
+    listed = synced.object
+    return uid not in listed["uids"] and version <= int(listed["metadata"]["resourceVersion"])
 
 
 class _Follower:
@@ -72,7 +85,8 @@ class _Follower:
             for key in self._known.keys() - there:
                 yield self._ended(key)
             self._version = version
-            yield Delta("synced", selection.kind, {})
+            listed = frozenset(uid for uid, _ in self._known.values())
+            yield Delta("synced", selection.kind, {"metadata": {"resourceVersion": version}, "uids": listed})
         stream = self._api.watch(selection.kind, self._version, labels=selection.labels, fields=selection.fields)
         try:
             async for type_, item in stream:

@@ -169,6 +169,8 @@ class KubernetesResourceStore:
             async for delta in follow_all(self._api, *(Selection(kind) for kind in wanted)):
                 kind = wanted[delta.kind]
                 if delta.type == "synced":
+                    for change in self._cache[kind].relisted(delta):
+                        yield change
                     self._cache[kind].synced = True
                     waiting.discard(kind)
                     if not waiting and not synced:

@@ -103,6 +103,34 @@ async def test_what_ended_while_the_watch_was_away_is_told(api, kubernetes_store
     assert after.index(("deleted", "is-made-anew")) < after.index(("applied", "is-made-anew"))
 
 
+async def test_what_was_made_and_ended_while_the_watch_was_away_is_not_there(api, tenant, watching, monkeypatch):
+    """The store knows it from the answer to its own write, and the list after a 410 does not say that it is gone."""
+    store, away, go_on = kubernetes_api.KubernetesResourceStore(api, cached=True), asyncio.Event(), asyncio.Event()
+    watch = api.watch
+
+    async def interrupted(*arguments, **options):
+        if not away.is_set():
+            away.set()
+            await go_on.wait()
+            raise Gone("too old")
+        async for item in watch(*arguments, **options):
+            yield item
+
+    monkeypatch.setattr(api, "watch", interrupted)
+    watcher = watching(store.watch(Tenant))
+    await watcher.until(("synced", ""))
+    await away.wait()
+    for name in ("went", "stays"):
+        await store.apply(tenant(name))
+    await api.delete(OURS["Tenant"], "went")
+    assert (await store.get(Tenant, "went")).metadata.name == "went"
+    go_on.set()
+    await watcher.until(("deleted", "went"), ("applied", "stays"))
+    with pytest.raises(errors.NotFound):
+        await store.get(Tenant, "went")
+    assert [item.metadata.name for item in await store.list(Tenant)] == ["stays"]
+
+
 async def test_the_api_server_may_go_and_come_back(api_server, kubernetes_store, tenant, watching):
     store = kubernetes_store
     watcher = watching(store.watch(Tenant))

@@ -80,11 +80,14 @@ class World:
     async def _lacking(self, names: set[str]) -> str:
         tenants = {item["metadata"]["name"]: item for item in (await self.api.list(TENANT))[0]}
         if tenants.keys() != names:
-            return f"too many {sorted(tenants.keys() - names)}, too few {sorted(names - tenants.keys())}"
+            extra = [item for name, item in tenants.items() if name not in names]
+            for item in extra:
+                item["metadata"].pop("managedFields", None)
+            return f"too few {sorted(names - tenants.keys())}, too many: {extra}"
         cells = {item["metadata"]["name"]: item for item in (await self.api.list(CELL))[0]}
         dedicated = {name for name, item in tenants.items() if item["spec"]["planRef"] == "enterprise"}
-        if extra := {name for name in cells if not name.startswith("shared-")} - dedicated:
-            return f"cells {sorted(extra)} of nobody"
+        if orphans := {name for name in cells if not name.startswith("shared-")} - dedicated:
+            return f"cells {sorted(orphans)} of nobody"
         for item in (*tenants.values(), *cells.values()):
             if problem := _unready(item):
                 return problem

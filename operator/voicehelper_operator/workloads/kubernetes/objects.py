@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from voicehelper_core.kubernetes_api import Api
 from voicehelper_core.kubernetes_api import kinds as k
 from voicehelper_core.kubernetes_api.client import Object
-from voicehelper_core.kubernetes_api.follow import Delta, Selection, follow_all
+from voicehelper_core.kubernetes_api.follow import Delta, Selection, follow_all, is_ghost
 from voicehelper_core.kubernetes_api.kinds import Kind, kind_of
 
 from voicehelper_operator.workloads.kubernetes import naming
@@ -58,11 +58,24 @@ class Objects:
         waiting = {selection.kind for selection in selections}
         async for delta in follow_all(self._api, *selections):
             if delta.type == "synced":
+                for cell in self._relisted(delta):
+                    yield cell
                 waiting.discard(delta.kind)
                 if not waiting:
                     self.synced.set()
-            elif cell := self._take(delta):
-                yield cell
+            elif told := self._take(delta):
+                yield told
+
+    def _relisted(self, synced: Delta) -> set[str]:
+        """Cells of what has gone without a word."""
+        kind = synced.kind.name
+        gone = [
+            item
+            for key, item in self._found.items()
+            if key[0] == kind and is_ghost(synced, item["metadata"]["uid"], _version(item))
+        ]
+        cells = {self._take(Delta("deleted", synced.kind, item)) for item in gone}
+        return {cell for cell in cells if cell}
 
     def _take(self, delta: Delta) -> str | None:
         """The cell, where this has to be looked at: pods always, other things when they are not as they should be."""

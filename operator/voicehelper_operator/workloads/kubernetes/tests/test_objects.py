@@ -75,3 +75,18 @@ def test_what_is_wanted_otherwise_or_is_gone_is_noticed(compared):
     assert known.as_wanted(CELL)
     known.want(CELL, wanted)
     assert not known.as_wanted(CELL)
+
+
+def test_what_went_while_the_watch_was_away_and_was_known_from_the_answer_to_a_write_only(compared):
+    known, wanted = objects.Objects(None), [manifest(name) for name in "abc"]
+    for item, version in zip(wanted, (1, 7, 9), strict=True):
+        known.put(k.SERVICE, found(item, version))
+    known.put(k.DEPLOYMENT, found(wanted[0], 1))
+    known.want(CELL, wanted)
+    assert known.as_wanted(CELL)
+    listed = {"metadata": {"resourceVersion": "8"}, "uids": frozenset({"a"})}
+    assert known._relisted(Delta("synced", k.SERVICE, listed)) == {CELL}
+    assert [item["metadata"]["name"] for item in known.of(CELL, k.SERVICE)] == ["a", "c"]  # c is younger than the list
+    assert len(known.of(CELL, k.DEPLOYMENT)) == 1
+    assert not known.as_wanted(CELL)
+    assert known._relisted(Delta("synced", k.SERVICE, listed)) == set()
