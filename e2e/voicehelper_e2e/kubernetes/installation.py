@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+from voicehelper_cli.failures import Failure
 from voicehelper_core.names import PUBLIC_TENANT
 
 from voicehelper_e2e.charts import tools
@@ -23,6 +25,7 @@ from voicehelper_e2e.kubernetes.stores import Stores
 NAMESPACE = "voicehelper-prod"
 _NODE_PORT = 30080
 _WAIT = "300s"
+_ADMITTED_SECONDS = 30
 _LITTLE = {"resources": {"requests": {"cpu": "10m"}}}
 """Room for cells on a node of two cores."""
 
@@ -72,6 +75,21 @@ class Installation:
                 say, "upgrade", "--install", "voicehelper", str(chart), "--values", str(chart / "values-small.yaml"),
                 "--values", file.name, "--wait", "--timeout", _WAIT,
             )  # fmt: skip
+        self._until_admitted()
+
+    def _until_admitted(self) -> None:
+        """Who is ready is reached through its Service a moment later. Raises Failure."""
+        end = time.monotonic() + _ADMITTED_SECONDS
+        while True:
+            try:
+                self.kubectl(
+                    "apply", "--server-side", "--dry-run=server", "-f", str(ROOT / "examples/cell-shared.yaml")
+                )
+                return
+            except Failure:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.5)
 
     def remove(self) -> None:
         """Tenants and cells with their data, the releases, and what a chart leaves on purpose."""
