@@ -55,7 +55,9 @@ class Node:
         folder = self._home.node
         (folder / "resolv.conf").write_text("nameserver 127.0.0.1\n")
         (folder / "kubelet.yaml").write_text(yaml.safe_dump(self._kubelet()))
-        (folder / "proxy.yaml").write_text(yaml.safe_dump(self._proxy()))
+        proxy, text = folder / "proxy.yaml", yaml.safe_dump(self._proxy())
+        if not proxy.exists() or proxy.read_text() != text:  # kube-proxy ends when somebody writes it
+            proxy.write_text(text)
         _make_cgroups()
         self._daemons.start(
             "kubelet",

@@ -44,6 +44,8 @@ def test_a_part_of_the_node_is_killed(people, node, daemon):
         process.kill()
         time.sleep(5)
         node.up()
+        time.sleep(2)
+        assert [name for name in node.daemons.names() if not node.daemons.alive(name)] == []
         before = people.installation.get("service", "cell", namespace)["metadata"]["uid"]
         people.installation.kubectl("delete", "networkpolicy", "cell", "-n", namespace)
         until(
