@@ -25,6 +25,8 @@ MATRIX = {
     ("GET", "/tenants/acme", None): (401, 403, 403, 200, 200),
     ("GET", "/tenants/globex", None): (401, 403, 404, 404, 200),
     ("PATCH", "/tenants/acme/quota", "quota"): (401, 403, 403, 403, 200),
+    ("GET", "/tenants/acme/export", None): (401, 403, 403, 403, 503),  # there is no operator here
+    ("POST", "/tenants/import", None): (401, 403, 403, 403, 503),
     ("DELETE", "/tenants/acme", None): (401, 403, 403, 403, 202),
     ("GET", "/cells", None): (401, 403, 403, 403, 200),
     ("GET", "/cells/none", None): (401, 403, 403, 403, 404),
