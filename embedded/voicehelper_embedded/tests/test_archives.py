@@ -88,7 +88,8 @@ async def test_nothing_of_the_restore_is_told_as_usage(platform, other_cell):
         now = await world.counts(platform, status["cellId"], status["tenantId"])
         had = await world.counts(platform, before.cell_id, before.tenant_id)
         events = {title: now.pop(title) for title in LEFT_OUT}
-        now["conversation.message_events"] -= 1  # the cell has told that the unfinished answer failed
+        told = now.pop("conversation.message_events") - had.pop("conversation.message_events")
+        assert told in (0, 1)  # that the unfinished answer failed: here for sure, and in its first home once it is old
         assert set(events.values()) == {0}
         assert now == {title: count for title, count in had.items() if title not in LEFT_OUT}
         # Both live on this platform, so the users have other ids, and what they wrote is still theirs.
