@@ -45,7 +45,7 @@ def test_a_dying_operator_neither_doubles_nor_loses(people):
         for _ in range(2):
             time.sleep(drawn.uniform(0.3, 4))
             kill(people)
-        people.leave(name)
+        people.installation.kubectl("wait", f"tenant/{name}", "--for=delete", "--timeout=240s")
         assert cells(people) == before
         until(lambda known=cell_id: not people.installation.stores.traces(known), "the stores forget the cell", 60)
         left = people.installation.kubectl("get", "namespaces", "-o", "name")
