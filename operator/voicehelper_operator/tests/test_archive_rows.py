@@ -107,7 +107,7 @@ def test_every_value_comes_back(connection: asyncpg.Connection, values: list[Any
         after = await connection.fetch(query, OTHER)
         assert [{**row, "tenant_id": ONE} for row in after] == [dict(row) for row in before]
 
-    asyncio.get_event_loop_policy().get_event_loop().run_until_complete(trip())
+    connection._loop.run_until_complete(trip())  # the loop of the session, whichever is current
 
 
 @pytest.mark.integration
