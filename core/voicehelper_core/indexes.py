@@ -49,9 +49,14 @@ async def having(store: ResourceStore, index: Index[R], value: str) -> list[R]:
     """Those with the value, by name."""
     if isinstance(store, Indexed):
         return await store.having(index, value)
-    return [item for item in await store.list(index.kind) if index.of(item) == value]
+    return selected(index, await store.list(index.kind), value)
 
 
 def counted(index: Index[R], items: list[R]) -> Mapping[str, int]:
     """``counts`` of what was read."""
     return Counter(value for item in items if (value := index.of(item)) is not None)
+
+
+def selected(index: Index[R], items: list[R], value: str) -> list[R]:
+    """``having`` of what was read."""
+    return [item for item in items if index.of(item) == value]

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 from voicehelper_crds import API_VERSION, KINDS, Cell, Resource, Tenant
 
 from voicehelper_core import errors
-from voicehelper_core.indexes import Index, counted
+from voicehelper_core.indexes import Index, counted, selected
 from voicehelper_core.kubernetes_api.cache import Cache, to_resource
 from voicehelper_core.kubernetes_api.client import Api, Object
 from voicehelper_core.kubernetes_api.follow import Selection, follow_all
@@ -71,7 +71,7 @@ class KubernetesResourceStore:
         """``indexes.Indexed``."""
         if cache := self._read(index.kind):
             return cache.having(index, value)
-        return [item for item in await self.list(index.kind) if index.of(item) == value]
+        return selected(index, await self.list(index.kind), value)
 
     async def apply(self, manifest: Mapping[str, Any]) -> Resource:
         wanted, given = validated(manifest)

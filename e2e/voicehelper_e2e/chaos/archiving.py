@@ -23,17 +23,14 @@ class Archiving(Churn):
     def _manifest(self, name: str) -> dict[str, Any]:
         return throwaway.tenant(name, self._plan, deletion={"policy": "Archive"})
 
-    async def _once(self, name: str, chosen: Iterator[Choice]) -> None:
-        await self._apply(name)
-        tenant = await self._ready(name)
-        await self._use(tenant, chosen)
-        await self._delete(name)
-        self._ledger.gone.append(tenant)
+    async def _once(self, name: str, chosen: Iterator[Choice]) -> TenantLedger:
+        tenant = await super()._once(name, chosen)
         back = f"{name}-back"
         await self._restore(tenant, back)
         restored = await self._ready(back)
         await self._delete(back)
         self._ledger.gone.append(restored)
+        return tenant
 
     async def _restore(self, tenant: TenantLedger, name: str) -> None:
         """Again and again, as people would; what is restored is compared with the archive by the platform itself."""

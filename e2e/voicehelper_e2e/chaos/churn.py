@@ -49,12 +49,13 @@ class Churn:
                 self._ledger.wrong.append(str(error))
                 return
 
-    async def _once(self, name: str, chosen: Iterator[Choice]) -> None:
+    async def _once(self, name: str, chosen: Iterator[Choice]) -> TenantLedger:
         await self._apply(name)
         tenant = await self._ready(name)
         await self._use(tenant, chosen)
         await self._delete(name)
         self._ledger.gone.append(tenant)
+        return tenant
 
     async def _apply(self, name: str) -> None:
         manifest = self._manifest(name)

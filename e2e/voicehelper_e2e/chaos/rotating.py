@@ -11,6 +11,7 @@ from voicehelper_crds import Cell
 from voicehelper_crds.validation import API_VERSION
 
 from voicehelper_e2e.chaos.churn import PATIENCE_SECONDS, Churn, Stuck
+from voicehelper_e2e.chaos.ledger import TenantLedger
 from voicehelper_e2e.chaos.schedule import Choice
 
 _POLL_SECONDS = 0.5
@@ -21,7 +22,7 @@ _TIMES = 2
 class Rotating(Churn):
     """Each tenant is used, its cell gets new passwords, it is used again, and so on; then it is deleted."""
 
-    async def _once(self, name: str, chosen: Iterator[Choice]) -> None:
+    async def _once(self, name: str, chosen: Iterator[Choice]) -> TenantLedger:
         await self._apply(name)
         tenant = await self._ready(name)
         for number in range(_TIMES):
@@ -30,6 +31,7 @@ class Rotating(Churn):
         await self._use(tenant, chosen)
         await self._delete(name)
         self._ledger.gone.append(tenant)
+        return tenant
 
     async def _rotate(self, name: str, asked: str) -> None:
         async def ask(store: Any) -> Cell:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -41,6 +42,10 @@ class People:
     def manifest(self, name: str, *, plan: str = "enterprise", **spec: Any) -> dict[str, Any]:
         """Of a tenant of which nothing is left when it is deleted."""
         return tenant(name, plan, **spec)
+
+    def patch(self, what: str, spec: dict[str, Any]) -> None:
+        """Change the spec of something, such as ``cell/globex``. Raises Failure."""
+        self.installation.kubectl("patch", what, "--type=merge", "-p", json.dumps({"spec": spec}))
 
     def leave(self, *names: str) -> None:
         """Tenants that are deleted, until they are gone. Raises Failure."""

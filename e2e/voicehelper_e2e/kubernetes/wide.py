@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+from kubernetes.utils.quantity import parse_quantity
 
 from voicehelper_e2e.kubernetes.installation import NAMESPACE
 from voicehelper_e2e.kubernetes.people import People
@@ -41,7 +42,7 @@ class Wide:
         """Nothing is left. Raises Failure."""
         kubectl = self.people.installation.kubectl
         kubectl("delete", f"tenant/{NAME}", "--ignore-not-found", "--timeout=180s")
-        kubectl("patch", f"cell/{NAME}", "--type=merge", "-p", '{"spec":{"deletion":{"policy":"Delete"}}}')
+        self.people.patch(f"cell/{NAME}", {"deletion": {"policy": "Delete"}})
         kubectl("delete", f"cell/{NAME}", f"cellclass/{NAME}", "--ignore-not-found", "--timeout=180s")
 
     @property
@@ -58,7 +59,7 @@ class Wide:
         """Requests a second and pod, as the autoscaler of the service sees them."""
         status = self.people.installation.get("hpa", service, self.namespace).get("status", {})
         shown = [item["pods"]["current"]["averageValue"] for item in status.get("currentMetrics", ()) if "pods" in item]
-        return _amount(shown[0]) if shown else None
+        return float(parse_quantity(shown[0])) if shown else None  # type: ignore[no-untyped-call]
 
     @contextmanager
     def asked(self) -> Iterator[list[int]]:
@@ -92,10 +93,6 @@ def adapter_ready(people: People) -> bool:
 
 def _status(client: httpx.Client) -> int:
     return client.get("/api/v1/conversations", params={"limit": 1}).status_code
-
-
-def _amount(text: str) -> float:
-    return int(text[:-1]) / 1000 if text.endswith("m") else float(text)
 
 
 def _manifests() -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from voicehelper_core.archive.manifest import RESTORED, RESTORING
-from voicehelper_crds import GROUP
+from voicehelper_crds import GROUP, PAUSED
 
 from voicehelper_operator.admission.request import GARBAGE_COLLECTORS, Body, Refusal, Request, Trust
 from voicehelper_operator.cells.plan import FINALIZER as CELL
@@ -15,7 +15,7 @@ from voicehelper_operator.tenants.plan import FINALIZER as TENANT
 
 FINALIZERS = {"Tenant": TENANT, "Cell": CELL}
 """The kinds whose metadata is guarded, and the finalizer that the operator puts on each."""
-_OPEN = frozenset({f"{GROUP}/isolation-proof", f"{GROUP}/paused", ANNOTATION})
+_OPEN = frozenset({f"{GROUP}/isolation-proof", PAUSED, ANNOTATION})
 """What of that prefix is for whoever uses the API: ``voicehelper prove isolation`` marks what it makes, and whoever may
 change a resource may pause it, and ask for new passwords."""
 _IDENTITYS = frozenset({RESTORING, RESTORED})
@@ -61,9 +61,9 @@ def _owners(request: Request, old: Body, new: Body) -> Refusal | None:
 def _marks(request: Request, old: Body, new: Body, trust: Trust) -> Refusal | None:
     if trust.is_administrator(request):
         return None
+    free = _IDENTITYS if request.kind == "Tenant" and request.user == trust.identity else frozenset()
     for part in ("labels", "annotations"):
         before, after = old.get(part) or {}, new.get(part) or {}
-        free = _IDENTITYS if request.kind == "Tenant" and request.user == trust.identity else frozenset()
         touched = (key for key in {*before, *after} if before.get(key) != after.get(key))
         changed = sorted(key for key in touched if _reserved(key) and key not in free)
         if changed:

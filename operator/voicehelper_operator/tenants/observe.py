@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from voicehelper_core.errors import NotFound
-from voicehelper_core.indexes import Index, counted, counts, having
+from voicehelper_core.indexes import Index, counted, counts, having, selected
 from voicehelper_core.ports import ResourceStore
 from voicehelper_crds import Cell, Tenant, TenantPlan
 
@@ -70,7 +70,7 @@ async def _residents(store: ResourceStore, tenant: Tenant) -> Residents:
 def residents(tenant: Tenant, tenants: Iterable[Tenant]) -> Residents:
     """Where all tenants are at hand."""
     known, group = [*tenants], tenant.spec.placement.group
-    return Residents(counted(BY_CELL, known), [item for item in known if group and BY_GROUP.of(item) == group])
+    return Residents(counted(BY_CELL, known), selected(BY_GROUP, known, group) if group else ())
 
 
 async def _homes(store: ResourceStore, name: str) -> list[Cell]:

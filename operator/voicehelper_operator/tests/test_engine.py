@@ -209,6 +209,16 @@ async def test_the_back_off_starts_anew_when_something_came_nearer():
     await _end(worker)
 
 
+async def _one_tenant_in_a_shared_cell(world):
+    for kind, name, spec in (
+        ("CellClass", "standard", {}),
+        ("TenantPlan", "team", {"isolation": "shared"}),
+        ("Cell", "shared-1", {}),
+        ("Tenant", "acme", {"planRef": "team", "admin": {"email": "admin@acme.example"}}),
+    ):
+        await world.store.apply({"apiVersion": API, "kind": kind, "metadata": {"name": name}, "spec": spec})
+
+
 async def test_a_tenant_whose_cell_came_up_is_probed_without_the_back_off_of_its_wait(monkeypatch):
     world, answers = World(), ["the router answers 503", None]
 
@@ -217,13 +227,7 @@ async def test_a_tenant_whose_cell_came_up_is_probed_without_the_back_off_of_its
 
     monkeypatch.setattr(world, "probe", probe)
     world.runtime.ready = False
-    for kind, name, spec in (
-        ("CellClass", "standard", {}),
-        ("TenantPlan", "team", {"isolation": "shared"}),
-        ("Cell", "shared-1", {}),
-        ("Tenant", "acme", {"planRef": "team", "admin": {"email": "admin@acme.example"}}),
-    ):
-        await world.store.apply({"apiVersion": API, "kind": kind, "metadata": {"name": name}, "spec": spec})
+    await _one_tenant_in_a_shared_cell(world)
     for _ in range(10):
         await world.pass_once()
     waiting = await world.tenants.reconcile("acme")
@@ -242,13 +246,7 @@ def _value(name, **labels):
 
 async def test_metrics_tell_each_step_and_the_class_of_what_went_wrong():
     world = World()
-    for kind, name, spec in (
-        ("CellClass", "standard", {}),
-        ("TenantPlan", "team", {"isolation": "shared"}),
-        ("Cell", "shared-1", {}),
-        ("Tenant", "acme", {"planRef": "team", "admin": {"email": "admin@acme.example"}}),
-    ):
-        await world.store.apply({"apiVersion": API, "kind": kind, "metadata": {"name": name}, "spec": spec})
+    await _one_tenant_in_a_shared_cell(world)
 
     def steps(kind, step, result):
         return _value("reconcile_steps_total", kind=kind, step=step, result=result)
@@ -326,13 +324,7 @@ async def test_a_lease_runs_out_by_the_clock_although_nobody_said_so():
 async def test_a_status_that_others_wrote_meanwhile_is_not_overwritten(kind, monkeypatch):
     """Two operators for a moment, or a watch that is behind: ids and places stay."""
     world = World()
-    for kind_name, name, spec in (
-        ("CellClass", "standard", {}),
-        ("TenantPlan", "team", {"isolation": "shared"}),
-        ("Cell", "shared-1", {}),
-        ("Tenant", "acme", {"planRef": "team", "admin": {"email": "admin@acme.example"}}),
-    ):
-        await world.store.apply({"apiVersion": API, "kind": kind_name, "metadata": {"name": name}, "spec": spec})
+    await _one_tenant_in_a_shared_cell(world)
     model, name = (Cell, "shared-1") if kind == "cells" else (Tenant, "acme")
     old = await world.store.get(model, name)
     await world.settle()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import time
 
@@ -23,8 +22,9 @@ def kill(people):
 
 
 def cells(people):
-    found = json.loads(people.installation.kubectl("get", "cells", "-o", "json"))["items"]
-    return {item["metadata"]["name"]: item["status"].get("cellId") for item in found}
+    return {
+        item["metadata"]["name"]: item["status"].get("cellId") for item in people.installation.cluster.listed("cells")
+    }
 
 
 def test_a_dying_operator_neither_doubles_nor_loses(people):

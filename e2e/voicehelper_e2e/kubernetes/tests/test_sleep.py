@@ -18,16 +18,12 @@ def pods(people, tenant):
     return [item["metadata"]["name"] for item in json.loads(listed)["items"]]
 
 
-def patch(people, what, spec):
-    people.installation.kubectl("patch", *what, "--type=merge", "-p", json.dumps({"spec": spec}))
-
-
 @pytest.fixture
 def sleepy(people):
     """The cell of globex may fall asleep."""
-    patch(people, ("cell", "globex"), {"idleAfterSeconds": IDLE_SECONDS})
+    people.patch("cell/globex", {"idleAfterSeconds": IDLE_SECONDS})
     yield people
-    patch(people, ("cell", "globex"), {"idleAfterSeconds": None, "hibernate": False})
+    people.patch("cell/globex", {"idleAfterSeconds": None, "hibernate": False})
     until(lambda: people.cell("globex")["status"]["phase"] == "Ready", "the cell is awake", 120)
 
 
@@ -54,7 +50,7 @@ def test_an_idle_cell_sleeps_and_the_next_request_wakes_it(sleepy, record_proper
 
 
 def test_forced_sleep_is_not_undone_by_requests(sleepy):
-    patch(sleepy, ("cell", "globex"), {"hibernate": True})
+    sleepy.patch("cell/globex", {"hibernate": True})
     with sleepy.client("globex") as client:
         until(lambda: asleep(sleepy, "Forced"), "the cell sleeps", 90)
         for _ in range(5):
@@ -64,15 +60,15 @@ def test_forced_sleep_is_not_undone_by_requests(sleepy):
             assert answer.headers["Retry-After"]
         time.sleep(5)
         assert asleep(sleepy, "Forced")
-        patch(sleepy, ("cell", "globex"), {"hibernate": False})
+        sleepy.patch("cell/globex", {"hibernate": False})
         until(lambda: client.get("/api/v1/conversations").status_code == 200, "it answers again", 120)
 
 
 def test_a_suspended_tenant_gets_403_and_its_cell_sleeps(people):
     with people.client("globex") as client:
         conversation = client.post("/api/v1/conversations", json={"title": "Kept"}).json()["id"]
-        patch(people, ("tenant", "globex"), {"suspended": True})
+        people.patch("tenant/globex", {"suspended": True})
         until(lambda: client.get("/api/v1/conversations").status_code == 403, "403", 30)
         until(lambda: asleep(people, "Forced"), "nothing runs for a suspended tenant", 90)
-        patch(people, ("tenant", "globex"), {"suspended": False})
+        people.patch("tenant/globex", {"suspended": False})
         until(lambda: client.get(f"/api/v1/conversations/{conversation}").status_code == 200, "it is there again", 120)

@@ -11,10 +11,6 @@ from voicehelper_e2e.kubernetes.people import until
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600), pytest.mark.enable_socket]
 
 
-def patch(people, what, change):
-    people.installation.kubectl("patch", *what, "--type=merge", "-p", json.dumps(change))
-
-
 def said(people, tenant):
     """Why the tenant's cell is not ready, as its condition says."""
     conditions = people.cell(tenant)["status"]["conditions"]
@@ -35,21 +31,21 @@ def answers(people, tenant):
 def test_an_impossible_memory_request_is_told_and_a_fix_is_enough(people):
     huge = {"apiVersion": "voicehelper.io/v1alpha1", "kind": "CellClass", "metadata": {"name": "huge"}}
     people.installation.cluster.apply(huge | {"spec": {"cpu": "1", "memory": "9000Gi", "postgresConnections": 10}})
-    patch(people, ("cell", "globex"), {"spec": {"classRef": "huge"}})
+    people.patch("cell/globex", {"classRef": "huge"})
     until(lambda: "memory" in said(people, "globex").lower(), "the condition names memory", 90)
     assert answers(people, "globex"), "what ran goes on"
-    patch(people, ("cell", "globex"), {"spec": {"classRef": "standard"}})
+    people.patch("cell/globex", {"classRef": "standard"})
     until(lambda: ready(people, "globex"), "the cell is ready again", 120)
     people.installation.kubectl("delete", "cellclass", "huge")
 
 
 def test_an_image_that_cannot_be_pulled_is_told_and_a_fix_is_enough(people):
-    patch(people, ("cell", "globex"), {"spec": {"release": "never-built"}})
+    people.patch("cell/globex", {"release": "never-built"})
     until(
         lambda: "never-built" in said(people, "globex") or "never-built" in state(people), "the release is named", 120
     )
     assert answers(people, "globex"), "what ran goes on"
-    patch(people, ("cell", "globex"), {"spec": {"release": None}})
+    people.patch("cell/globex", {"release": None})
     until(lambda: ready(people, "globex"), "the cell is ready again", 150)
 
 

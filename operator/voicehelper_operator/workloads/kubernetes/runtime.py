@@ -126,7 +126,8 @@ class KubernetesRuntime:
         if not deployments or all(item["spec"].get("replicas") == 0 for item in deployments):
             return None
         ready = all(states.available(item) for item in deployments)
-        message = "" if all(states.settled(item) for item in deployments) else states.trouble(deployments, pods)
+        rolled = all(states.settled(item) for item in deployments)
+        message = "" if rolled else states.trouble(deployments, pods)
         names = {item["metadata"]["name"] for item in deployments}
         door = next((entry(topology) for topology in TOPOLOGIES if entry(topology) in names), "")
         address = next(
@@ -145,7 +146,7 @@ class KubernetesRuntime:
             release=_release(deployments[0]),
             http=f"{address}:{HTTP}",
             grpc=f"{address}:{GRPC}",
-            settled=all(states.settled(item) for item in deployments) and states.newest(deployments, pods),
+            settled=rolled and states.newest(deployments, pods),
         )
 
 
