@@ -121,7 +121,7 @@ class CredentialsStatus(Model):
 
 class CellStatus(Model):
     conditions: list[Condition] = Field(default_factory=list)
-    """Accepted, SlicesReady, StoreIsolated, Migrated, WorkloadReady, EventsStreaming, Ready."""
+    """Accepted, SlicesReady, StoreIsolated, Migrated, WorkloadReady, RolledOut, EventsStreaming, Ready."""
     phase: str = ""
     """Derived from the conditions, for people."""
     cell_id: ResourceId | None = None

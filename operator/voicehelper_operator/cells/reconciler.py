@@ -132,6 +132,8 @@ class CellReconciler:
             await faults.point("operator.cell.status.recorded")
         metrics.STATUS_WRITES.labels(self.kind).inc()
         await record_turn(self._events, updated, seen.cell.status.conditions)
+        if (stuck := reporting.stuck(new)) and not reporting.stuck(seen.cell.status):
+            await self._events.record(updated, "RolloutStuck", stuck, warning=True)
         before, now = seen.cell.status.credentials, new.credentials
         if before and now and not now.rotation and (before.rotation or before.rotated_at != now.rotated_at):
             text = f"the workload uses account '{now.account}' of each store; the other one is closed"

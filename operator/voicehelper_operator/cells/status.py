@@ -18,6 +18,9 @@ from voicehelper_operator.slices.attempts import described
 from voicehelper_operator.slices.interface import Captured, Slice
 from voicehelper_operator.workloads.interface import workload_name
 
+_STUCK = "Stuck"
+"""Reason of ``RolledOut``, of nothing else."""
+
 
 def judge(seen: Observation, planned: Plan, outcome: Outcome, slices: Sequence[Slice]) -> list[Judgement]:
     """The conditions, each with what to do when it does not hold."""
@@ -27,7 +30,7 @@ def judge(seen: Observation, planned: Plan, outcome: Outcome, slices: Sequence[S
     judgements = [yes("Accepted", "Valid"), *_slices(outcome, slices), _migrated(seen, outcome)]
     judgements.append(_workload(seen, outcome))
     broken = next((item for item in judgements if item.status != "True" and item.type != "StoreIsolated"), None)
-    judgements += _streaming(outcome, slices)
+    judgements += [*_rolled_out(outcome), *_streaming(outcome, slices)]
     if seen.cell.metadata.deletion_timestamp is not None:
         judgements = [no("Ready", "Deleting", outcome.waiting or "the cell is being removed")]
     elif broken:
@@ -84,6 +87,24 @@ def _workload(seen: Observation, outcome: Outcome) -> Judgement:
     if not outcome.workload.ready:
         return no("WorkloadReady", "NotReady", outcome.workload.message or outcome.workload.state)
     return yes("WorkloadReady", "Answering")
+
+
+def _rolled_out(outcome: Outcome) -> list[Judgement]:
+    """A cell whose newest pods cannot start goes on answering with those of before, and is ready."""
+    if outcome.workload is None:
+        return [no("RolledOut", "NotRunning")]
+    if outcome.settled:
+        return [yes("RolledOut", "Newest")]
+    if outcome.problems:
+        return []  # nobody has looked
+    if outcome.workload.message:
+        return [no("RolledOut", _STUCK, outcome.workload.message)]
+    return [no("RolledOut", "RollingOut", "what runs does not have the newest configuration yet")]
+
+
+def stuck(status: CellStatus) -> str:
+    """Why what is newest cannot start; empty where nothing of that is known."""
+    return next((item.message for item in status.conditions if item.reason == _STUCK), "")
 
 
 def _reason(problem: errors.AppError) -> str:

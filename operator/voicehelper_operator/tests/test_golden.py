@@ -33,6 +33,7 @@ async def _arrange(world: World, documents: list[dict[str, Any]]) -> None:
         world.identity.broken = document.get("brokenIdentity", "")
         world.keeper.broken = document.get("brokenArchives", "")
         world.runtime.ready = not document.get("silentWorkload", False)
+        world.runtime.trouble = document.get("stuckWorkload", "")
         if document.get("settle"):
             await world.settle()
         for item in document.get("annotate", []):

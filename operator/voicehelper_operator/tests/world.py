@@ -267,7 +267,7 @@ class MemorySlice:
 @dataclass
 class MemoryRuntime:
     """``leaving`` is what runs until ``ready`` lets what takes its place answer; a runtime that is not ``seamless`` has
-    a gap instead, which is counted unless nobody was in the cell.
+    a gap instead, which is counted unless nobody was in the cell. With ``trouble`` what was there answers on.
     """
 
     topologies: ClassVar = frozenset({"compact"})
@@ -279,14 +279,16 @@ class MemoryRuntime:
     restarts: dict[str, int] = field(default_factory=dict)
     broken_migration: str = ""
     ready: bool = True
+    trouble: str = ""
     gaps: int = 0
 
     def _state(self, cell_id: str) -> WorkloadState:
         spec = self.running[cell_id]
         state = "ready" if self.ready else "starting"
         restarts = self.restarts.get(cell_id, 0)
-        settled = self.ready and cell_id not in {item.cell_id for item in self.leaving}
-        return WorkloadState(self.ready, state, restarts, "", spec.release, "127.0.0.1:1", "127.0.0.1:2", settled)
+        settled = self.ready and not self.trouble and cell_id not in {item.cell_id for item in self.leaving}
+        addresses = ("127.0.0.1:1", "127.0.0.1:2")
+        return WorkloadState(self.ready, state, restarts, self.trouble, spec.release, *addresses, settled)
 
     async def ensure(self, spec: WorkloadSpec) -> WorkloadState:
         self.step("workload.before")
