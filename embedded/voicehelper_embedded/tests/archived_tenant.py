@@ -45,11 +45,18 @@ def removed_at_the_end(platform: Platform, *tenants: str) -> Iterator[None]:
 
 
 def shared_cell(platform: Platform, name: str) -> None:
+    """A cell of which nothing is left when it is deleted."""
     manifest = {
         "apiVersion": "voicehelper.io/v1alpha1",
         "kind": "Cell",
         "metadata": {"name": name},
-        "spec": {"tenancy": "shared", "classRef": "standard", "capacity": 50, "cordoned": True},
+        "spec": {
+            "tenancy": "shared",
+            "classRef": "standard",
+            "capacity": 50,
+            "cordoned": True,
+            "deletion": {"policy": "Delete"},
+        },
     }
     platform.cli("apply", "-f", "-", stdin=json.dumps(manifest))
     platform.cli("wait", f"cell/{name}", "--for", "condition=Ready", "--timeout", "150s")

@@ -27,6 +27,12 @@ def cells(people):
     }
 
 
+@pytest.fixture(autouse=True)
+def nobody_stays(people):
+    yield
+    people.leave(*(f"mortal-{number}" for number in range(ROUNDS)))
+
+
 def test_a_dying_operator_neither_doubles_nor_loses(people):
     """Where exactly it dies is told by the tests of its fault points on the API server; here it is anywhere."""
     drawn, before = random.Random(SEED), cells(people)

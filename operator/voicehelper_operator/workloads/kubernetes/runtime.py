@@ -35,11 +35,12 @@ class KubernetesRuntime:
         """The API is closed by whoever opened it."""
 
     async def changes(self) -> AsyncIterator[str]:
-        told: dict[str, tuple[bool, bool, bool, int, str] | None] = {}
+        told: dict[str, tuple[object, ...]] = {}
         async for cell_id in self._objects.run():
             state = self._state(cell_id)
             rolled = all(map(states.settled, self._objects.of(cell_id, k.DEPLOYMENT)))
-            shown = (state.ready, rolled, state.settled, state.restarts, state.message) if state else None
+            left = bool(self._objects.of(cell_id, k.NAMESPACE)), bool(states.running(self._objects.of(cell_id, k.POD)))
+            shown = (state.ready, rolled, state.settled, state.restarts, state.message) if state else left
             if told.get(cell_id) != shown or not self._objects.as_wanted(cell_id):
                 told[cell_id] = shown
                 yield workload_name(cell_id)
@@ -65,10 +66,19 @@ class KubernetesRuntime:
         try:
             found = await self._api.get(k.NAMESPACE, name)
             if not found["metadata"].get("deletionTimestamp"):
+                if pods := await self._end_services(cell_id):
+                    return f"pods come to their end: {', '.join(pods)}"[:500]
                 await self._api.delete(k.NAMESPACE, name)
         except errors.NotFound:
             return None
         return f"namespace {name} is going{_left(found)}"
+
+    async def _end_services(self, cell_id: str) -> list[str]:
+        """Pods that run still. The controller of namespaces, where it meets one, waits for half its grace period."""
+        await self._until_synced()
+        for item in self._objects.of(cell_id, k.DEPLOYMENT):
+            await self._api.delete(k.DEPLOYMENT, item["metadata"]["name"], item["metadata"]["namespace"])
+        return [item["metadata"]["name"] for item in states.running(self._objects.of(cell_id, k.POD))]
 
     async def run_once(self, spec: WorkloadSpec, command: str) -> str:
         await self._apply(spec, manifests.of_space(spec, self._settings), prune=False)
