@@ -1,12 +1,14 @@
 """Exports and imports of tenants. The operator reaches the stores and does the work; the resources are made here.
 
 An import: the operator takes the file in and verifies it; then the Tenant is made, suspended and marked as one that is
-being restored; the operator waits until it is placed and fills it; then the mark goes, and the suspension with it. Cut
-off anywhere, the same import begins anew with the tenant that is there.
+being restored; the operator waits until it is placed and fills it; then the mark goes, and the suspension with it, and
+the import ends when its requests are answered. Cut off anywhere, the same import begins anew with the tenant that is
+there.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
@@ -27,6 +29,8 @@ log = get_logger(__name__)
 KEY_HEADER = "x-provisioning-key"
 _TIMEOUT = httpx.Timeout(330, connect=5)
 """The operator says something every ten seconds, but not while it verifies a large file."""
+_READY_SECONDS, _LOOK_SECONDS = 25, 0.2
+"""Less than a stream may be silent."""
 Event = dict[str, Any]
 
 
@@ -179,12 +183,28 @@ class ArchiveService:
         tenant = await self.tenants.store.get(Tenant, name)
         if RESTORING not in tenant.metadata.annotations:
             raise Conflict(f"tenant/{name} was changed while it was being restored")
-        await self.tenants.store.apply(manifest)
+        opened = await self.tenants.store.apply(manifest)
+        if not manifest["spec"].get("suspended"):
+            await self._until_ready(name, opened.metadata.generation)
+
+    async def _until_ready(self, name: str, generation: int | None) -> None:
+        """The router hears of it a moment later. What takes longer is told by the tenant's conditions."""
+        with suppress(TimeoutError, NotFound):
+            async with asyncio.timeout(_READY_SECONDS):
+                while not _is_ready(await self.tenants.store.get(Tenant, name), generation):
+                    await asyncio.sleep(_LOOK_SECONDS)
 
     async def _recorded(self, who: Principal, action: str, name: str, tenant_id: str, **details: Any) -> int:
         return await audit.record(
             self.tenants.pool, who, action, f"tenant/{name}", tenant_id=tenant_id, outcome="begun", **details
         )
+
+
+def _is_ready(tenant: Tenant, generation: int | None) -> bool:
+    return any(
+        item.type == "Ready" and item.status == "True" and item.observed_generation == generation
+        for item in tenant.status.conditions
+    )
 
 
 async def _counted(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
