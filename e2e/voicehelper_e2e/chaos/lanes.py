@@ -14,8 +14,8 @@ from voicehelper_e2e.chaos.recoveries import Recoveries
 AT_ONCE = 6
 REACHED_SECONDS = 150
 """A point that nobody gets to for so long is tried again at the end of its lane."""
-SERVES_SECONDS = 10.5
-"""Pause after a strike: the supervisor lets those wait that die again before they have served for ten seconds."""
+SERVES_SECONDS = 5.5
+"""Pause after a strike: the supervisor lets those wait that die again before they have served for five seconds."""
 _POLL_SECONDS = 0.3
 
 

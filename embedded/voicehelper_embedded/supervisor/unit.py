@@ -18,7 +18,7 @@ from voicehelper_embedded.supervisor.state import Known, ProcessTable
 
 log = get_logger(__name__)
 BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-_STABLE_SECONDS = 10.0  # what has served for so long and ends is started again at once, however often it ended before
+_STABLE_SECONDS = 5.0  # what has served for so long and ends is started again at once, however often it ended before
 _PROBE_STARTING = 0.15
 _PROBE_READY = 3.0
 _PROBE_SECONDS = 5

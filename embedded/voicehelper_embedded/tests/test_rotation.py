@@ -192,4 +192,4 @@ async def test_whenever_the_control_plane_dies_the_rotation_ends(platform: Platf
         assert made.status_code == 202, made.text
         path = f"/api/v1/knowledge/documents/{made.json()['id']}"
         world.until(lambda: client.get(path).json()["status"] == "indexed")
-    await asyncio.sleep(11)  # the supervisor lets those wait that die again before they have served for ten seconds
+    await asyncio.sleep(6)  # the supervisor lets those wait that die again before they have served for five seconds
