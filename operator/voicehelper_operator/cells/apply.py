@@ -46,6 +46,8 @@ class Outcome:
     waiting: str | None = None
     released: bool = False
     rotation: Rotation = NO_ROTATION
+    stopped: Step | None = None
+    """The step that cannot be done yet."""
     settled: bool = False
     """Whether nothing runs that was told an older configuration than the newest."""
 
@@ -79,6 +81,7 @@ class CellApplier:
                 done = await self._step(seen, step, steps, outcome)
                 measured.fell_short(not done, outcome.workload_problem)
             if not done:
+                outcome.stopped = step
                 break
         return outcome
 

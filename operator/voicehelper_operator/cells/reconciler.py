@@ -11,7 +11,7 @@ from voicehelper_crds import Cell, CellStatus
 from voicehelper_operator.cells import status as reporting
 from voicehelper_operator.cells.apply import CellApplier, Outcome
 from voicehelper_operator.cells.observe import Observation, observe
-from voicehelper_operator.cells.plan import FINALIZER, plan
+from voicehelper_operator.cells.plan import FINALIZER, Step, plan
 from voicehelper_operator.engine import metrics
 from voicehelper_operator.engine.conditions import gained, holds
 from voicehelper_operator.engine.events import record_turn
@@ -28,6 +28,8 @@ class CellReconciler:
         self, applier: CellApplier, events: EventRecorder, repaired: Callable[[str], None] = lambda _: None
     ) -> None:
         self._applier, self._events, self._repaired = applier, events, repaired
+        self._stopped: dict[str, Step] = {}
+        """At which step those stand that wait: who has come further looks again soon."""
 
     async def reconcile(self, name: str) -> Result:
         """Raises errors.NotFound when the cell is gone."""
@@ -45,6 +47,7 @@ class CellReconciler:
             await self._identify(seen.cell)
             return Result(0)
         outcome = await self._applier.run(seen, planned.steps)
+        before = self._stopped.pop(name, None)
         if outcome.released:
             text = f"id {seen.cell.status.cell_id}, by deletion policy {seen.policy}"
             await self._events.record(seen.cell, "Removed", text)
@@ -56,6 +59,9 @@ class CellReconciler:
         starting = outcome.workload is not None and not outcome.workload.ready
         emptied = seen.cell.status.schema_revision is not None and outcome.schema_revision is None
         moved = outcome.rotation.phase != seen.rotation.phase
+        if outcome.waiting and outcome.stopped:
+            self._stopped[name] = outcome.stopped
+            moved = moved or outcome.stopped != before
         progress = gained(seen.cell.status.conditions, new.conditions) or moved
         again = bool(failed or starting or emptied or outcome.waiting or outcome.rotation.phase)
         return Result(self._look_after(seen, outcome), again=again, progress=progress)
