@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -189,10 +190,12 @@ class ArchiveService:
 
     async def _until_ready(self, name: str, generation: int | None) -> None:
         """The router hears of it a moment later. What takes longer is told by the tenant's conditions."""
-        with suppress(TimeoutError, NotFound):
-            async with asyncio.timeout(_READY_SECONDS):
-                while not _is_ready(await self.tenants.store.get(Tenant, name), generation):
-                    await asyncio.sleep(_LOOK_SECONDS)
+        end = time.monotonic() + _READY_SECONDS
+        with suppress(NotFound):
+            while time.monotonic() < end:
+                if _is_ready(await self.tenants.store.get(Tenant, name), generation):
+                    return
+                await asyncio.sleep(_LOOK_SECONDS)
 
     async def _recorded(self, who: Principal, action: str, name: str, tenant_id: str, **details: Any) -> int:
         return await audit.record(

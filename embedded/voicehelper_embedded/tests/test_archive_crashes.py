@@ -31,6 +31,14 @@ def other_cell(platform):
     platform.cli("delete", "cell", "crash-target", "--wait", check=False)
 
 
+def same(now, had):
+    """But for the event that the unfinished answer has failed, which its cell writes once it is old."""
+    events, outboxes = "conversation.message_events", ("conversation.outbox", "knowledge.outbox")
+    assert now[events] - had[events] in (0, 1)
+    now, had = ({key: count for key, count in item.items() if key not in (events, *outboxes)} for item in (now, had))
+    assert now == had
+
+
 @pytest.mark.parametrize("point", ARCHIVING)
 async def test_an_archive_is_whole_and_nothing_is_left(platform, point):
     with world.removed_at_the_end(platform, "crasha"):
@@ -42,13 +50,11 @@ async def test_an_archive_is_whole_and_nothing_is_left(platform, point):
         died = time.monotonic()
         if not world.archives(platform, before.tenant_id):
             now = await world.counts(platform, before.cell_id, before.tenant_id)
-            assert now == had, "something was removed before its archive was there"
+            same(now, had)  # nothing is removed before its archive is there
         platform.cli("wait", "tenant/crasha", "--for", "delete", "--timeout", "150s")
         _, manifest = world.kept(platform, before.tenant_id)
-        left_out = ("conversation.outbox", "knowledge.outbox")
-        assert {table.title: table.rows for table in manifest.tables} == {
-            title: count for title, count in had.items() if "." in title and title not in left_out
-        }
+        rows = {title: count for title, count in had.items() if "." in title}
+        same({table.title: table.rows for table in manifest.tables}, rows)
         assert (manifest.users, manifest.objects) == (had["users"], had["objects"])
         assert set((await world.counts(platform, before.cell_id, before.tenant_id)).values()) == {0}
     time.sleep(max(0.0, died + BACK_SECONDS - time.monotonic()))
@@ -78,7 +84,8 @@ async def test_a_restore_begins_anew_without_doubles(platform, other_cell, archi
             path = f"/api/v1/conversations/{before.conversation}/messages"
             world.until(lambda: "streaming" not in {m["status"] for m in ann.get(path).json()["items"]}, 30)
         now = await world.counts(platform, status["cellId"], status["tenantId"])
-        assert now.pop("conversation.message_events") == manifest.rows("conversation", "message_events") + 1
+        told = now.pop("conversation.message_events") - manifest.rows("conversation", "message_events")
+        assert told in (0, 1)  # that the unfinished answer failed: here, or in its first home already
         for table in manifest.tables:
             assert now.get(table.title, table.rows) == table.rows, table.title
         assert now["vectors"] == manifest.rows("knowledge", "chunk_vectors")

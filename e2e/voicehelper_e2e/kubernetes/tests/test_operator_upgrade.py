@@ -26,7 +26,7 @@ def crowd(people):
 
 
 def listed(people, kinds):
-    """What of cells there is, with the version that the last write gave it; autoscalers write how many pods there are."""
+    """What of cells there is, with the version that the last write gave it; autoscalers write numbers of pods."""
     found = people.installation.cluster.listed(kinds, "-A", "-l", OF_CELLS)
     return {
         (item["kind"], item["metadata"]["namespace"], item["metadata"]["name"]): (
