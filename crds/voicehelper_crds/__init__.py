@@ -4,7 +4,7 @@ The pydantic models here are the only source: CRD YAML is generated from them (`
 embedded resource store validates with them (``validation.py``). This package imports nothing of ours.
 """
 
-from voicehelper_crds.meta import Condition, ObjectMeta, OwnerReference
+from voicehelper_crds.meta import Condition, ObjectMeta, OwnerReference, holds
 from voicehelper_crds.models import (
     KINDS,
     Cell,
@@ -46,4 +46,5 @@ __all__ = [
     "TenantPlanSpec",
     "TenantSpec",
     "TenantStatus",
+    "holds",
 ]

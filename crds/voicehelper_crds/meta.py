@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -108,3 +108,13 @@ class Condition(Model):
     """The generation of the spec that the condition was judged against."""
     last_transition_time: datetime
     """When ``status`` last changed."""
+
+
+def holds(conditions: Iterable[Condition], kind: str, generation: int | None = None) -> bool:
+    """Whether a condition is True (for the generation, where one is given)."""
+    return any(
+        condition.type == kind
+        and condition.status == "True"
+        and (generation is None or condition.observed_generation == generation)
+        for condition in conditions
+    )

@@ -20,7 +20,7 @@ import httpx
 from voicehelper_core.archive.manifest import RESTORED, RESTORING
 from voicehelper_core.errors import AppError, Conflict, InvalidArgument, NotFound, Unavailable, Unprocessable
 from voicehelper_core.log import get_logger
-from voicehelper_crds import Cell, Tenant, TenantPlan
+from voicehelper_crds import Cell, Tenant, TenantPlan, holds
 
 from voicehelper_control_plane.audit import repository as audit
 from voicehelper_control_plane.principal import Principal
@@ -193,7 +193,8 @@ class ArchiveService:
         end = time.monotonic() + _READY_SECONDS
         with suppress(NotFound):
             while time.monotonic() < end:
-                if _is_ready(await self.tenants.store.get(Tenant, name), generation):
+                tenant = await self.tenants.store.get(Tenant, name)
+                if holds(tenant.status.conditions, "Ready", generation):
                     return
                 await asyncio.sleep(_LOOK_SECONDS)
 
@@ -201,13 +202,6 @@ class ArchiveService:
         return await audit.record(
             self.tenants.pool, who, action, f"tenant/{name}", tenant_id=tenant_id, outcome="begun", **details
         )
-
-
-def _is_ready(tenant: Tenant, generation: int | None) -> bool:
-    return any(
-        item.type == "Ready" and item.status == "True" and item.observed_generation == generation
-        for item in tenant.status.conditions
-    )
 
 
 async def _counted(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -21,12 +21,11 @@ from voicehelper_core.archive.manifest import RESTORING
 from voicehelper_core.errors import AppError, Conflict, NotFound, PermissionDenied, Unavailable, expected
 from voicehelper_core.log import get_logger
 from voicehelper_core.ports import ResourceStore
-from voicehelper_crds import Tenant
+from voicehelper_crds import Tenant, holds
 
 from voicehelper_operator.archives.export import Export, Sources
 from voicehelper_operator.archives.restore import Restore
 from voicehelper_operator.archives.vectors import TenantVectors
-from voicehelper_operator.engine.conditions import holds
 
 log = get_logger(__name__)
 KEY_HEADER = "x-provisioning-key"

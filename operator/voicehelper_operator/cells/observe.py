@@ -10,13 +10,12 @@ from voicehelper_core.archive.manifest import RESTORING
 from voicehelper_core.errors import NotFound
 from voicehelper_core.indexes import counts
 from voicehelper_core.ports import ResourceStore
-from voicehelper_crds import Cell, CellClass, Tenant
+from voicehelper_crds import Cell, CellClass, Tenant, holds
 from voicehelper_crds.cells import CellClassSpec
 
 from voicehelper_operator.activity import Activity
 from voicehelper_operator.cells import rotation as rotating
 from voicehelper_operator.engine import pause
-from voicehelper_operator.engine.conditions import holds
 from voicehelper_operator.engine.pause import Pause
 from voicehelper_operator.settings import OperatorSettings
 from voicehelper_operator.slices.credentials import NO_ROTATION, CellCredentials, Rotation

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from voicehelper_crds import holds
+
 from voicehelper_operator.cells import rotation
 from voicehelper_operator.cells.observe import Observation
-from voicehelper_operator.engine.conditions import holds
 from voicehelper_operator.engine.pause import Pause
 
 FINALIZER = "voicehelper.io/cell"

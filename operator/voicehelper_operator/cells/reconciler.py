@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 from voicehelper_core import faults, names
 from voicehelper_core.ports import EventRecorder
-from voicehelper_crds import Cell, CellStatus
+from voicehelper_crds import Cell, CellStatus, holds
 
 from voicehelper_operator.cells import status as reporting
 from voicehelper_operator.cells.apply import CellApplier, Outcome
 from voicehelper_operator.cells.observe import Observation, observe
 from voicehelper_operator.cells.plan import FINALIZER, Step, plan
 from voicehelper_operator.engine import metrics
-from voicehelper_operator.engine.conditions import gained, holds
+from voicehelper_operator.engine.conditions import gained
 from voicehelper_operator.engine.events import record_turn
 from voicehelper_operator.engine.loop import Result
 from voicehelper_operator.engine.pause import Pause

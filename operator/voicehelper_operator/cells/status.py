@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from voicehelper_core import errors
-from voicehelper_crds import CellStatus
+from voicehelper_crds import CellStatus, holds
 from voicehelper_crds.models import CredentialsStatus, Endpoints, SliceStatus, WorkloadStatus
 
 from voicehelper_operator.cells.apply import Outcome
 from voicehelper_operator.cells.observe import Observation
 from voicehelper_operator.cells.plan import Plan
 from voicehelper_operator.engine import pause
-from voicehelper_operator.engine.conditions import Judgement, holds, merged, no, yes
+from voicehelper_operator.engine.conditions import Judgement, merged, no, yes
 from voicehelper_operator.engine.pause import Pause
 from voicehelper_operator.slices.attempts import described
 from voicehelper_operator.slices.interface import Captured, Slice

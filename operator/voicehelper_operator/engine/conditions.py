@@ -52,16 +52,6 @@ def merged(
     return list(known.values())
 
 
-def holds(conditions: Iterable[Condition], kind: str, generation: int | None = None) -> bool:
-    """Whether a condition is True (for the generation, where one is given)."""
-    return any(
-        condition.type == kind
-        and condition.status == "True"
-        and (generation is None or condition.observed_generation == generation)
-        for condition in conditions
-    )
-
-
 def gained(old: Iterable[Condition], new: Iterable[Condition]) -> bool:
     """Whether a condition became True."""
     before = {condition.type for condition in old if condition.status == "True"}

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from voicehelper_core.ports import EventRecorder
-from voicehelper_crds import Cell, Condition, Tenant
+from voicehelper_crds import Cell, Condition, Tenant, holds
 
 from voicehelper_operator.engine import pause
-from voicehelper_operator.engine.conditions import holds
 
 
 async def record_turn(events: EventRecorder, updated: Cell | Tenant, before: Iterable[Condition]) -> None:

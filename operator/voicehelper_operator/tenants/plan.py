@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from voicehelper_crds import Cell, Tenant, TenantPlan
+from voicehelper_crds import Cell, Tenant, TenantPlan, holds
 
-from voicehelper_operator.engine.conditions import holds
 from voicehelper_operator.engine.pause import Pause
 from voicehelper_operator.tenants.observe import Observation
 from voicehelper_operator.tenants.placement import CreateCell, Decision, NotPlaced, Placed, decide

@@ -10,10 +10,10 @@ from contextlib import ExitStack
 from voicehelper_core import faults, names
 from voicehelper_core.errors import AppError
 from voicehelper_core.ports import EventRecorder
-from voicehelper_crds import Tenant, TenantStatus
+from voicehelper_crds import Tenant, TenantStatus, holds
 
 from voicehelper_operator.engine import metrics
-from voicehelper_operator.engine.conditions import gained, holds
+from voicehelper_operator.engine.conditions import gained
 from voicehelper_operator.engine.events import record_turn
 from voicehelper_operator.engine.loop import Result
 from voicehelper_operator.engine.pause import Pause

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from voicehelper_crds import Tenant, TenantStatus
+from voicehelper_crds import Tenant, TenantStatus, holds
 
 from voicehelper_operator.engine import pause
-from voicehelper_operator.engine.conditions import Judgement, holds, merged, no, yes
+from voicehelper_operator.engine.conditions import Judgement, merged, no, yes
 from voicehelper_operator.engine.pause import Pause
 from voicehelper_operator.slices.attempts import described
 from voicehelper_operator.tenants.apply import Outcome

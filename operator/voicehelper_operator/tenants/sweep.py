@@ -12,9 +12,8 @@ from collections.abc import Iterable, Sequence
 
 from voicehelper_core.log import get_logger
 from voicehelper_core.ports import ResourceStore
-from voicehelper_crds import Tenant, TenantPlan
+from voicehelper_crds import Tenant, TenantPlan, holds
 
-from voicehelper_operator.engine.conditions import holds
 from voicehelper_operator.slices.interface import CellRef, Slice, TenantRef
 from voicehelper_operator.tenants.plan import limits
 

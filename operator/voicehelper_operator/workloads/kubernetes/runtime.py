@@ -37,13 +37,18 @@ class KubernetesRuntime:
     async def changes(self) -> AsyncIterator[str]:
         told: dict[str, tuple[object, ...]] = {}
         async for cell_id in self._objects.run():
-            state = self._state(cell_id)
-            rolled = all(map(states.settled, self._objects.of(cell_id, k.DEPLOYMENT)))
-            left = bool(self._objects.of(cell_id, k.NAMESPACE)), bool(states.running(self._objects.of(cell_id, k.POD)))
-            shown = (state.ready, rolled, state.settled, state.restarts, state.message) if state else left
+            shown = self._shown(cell_id)
             if told.get(cell_id) != shown or not self._objects.as_wanted(cell_id):
                 told[cell_id] = shown
                 yield workload_name(cell_id)
+
+    def _shown(self, cell_id: str) -> tuple[object, ...]:
+        """What is news where it changes: how the workload is, or what is left of one that does not run."""
+        if (state := self._state(cell_id)) is None:
+            pods = states.running(self._objects.of(cell_id, k.POD))
+            return bool(self._objects.of(cell_id, k.NAMESPACE)), bool(pods)
+        rolled = all(map(states.settled, self._objects.of(cell_id, k.DEPLOYMENT)))
+        return state.ready, rolled, state.settled, state.restarts, state.message
 
     async def ensure(self, spec: WorkloadSpec) -> WorkloadState:
         await self._apply(spec, manifests.of_cell(spec, self._settings))
