@@ -33,13 +33,16 @@ clean: ## Stop everything and remove data and users (packages and caches stay)
 	@if [ -x $(BIN)/voicehelper ]; then $(BIN)/voicehelper clean; else echo "nothing to remove: there is no .venv"; fi
 
 .PHONY: test
-test: env ## Run the quick and the integration tests (the first time, programs of theirs are built for some minutes)
-	@$(BIN)/python -m voicehelper_e2e.cluster programs
-	@$(BIN)/python -m pytest $(ARGS)
+test: quick integration ## Run the quick tests, then the integration tests
 
 .PHONY: quick
-quick: env ## Run the quick tests only (about a minute)
-	@$(BIN)/python -m pytest -m "not integration and not cluster" $(ARGS)
+quick: env ## Run the quick tests only, one process a core (about a minute and a half on two)
+	@$(BIN)/python -m pytest -n logical -m "not integration and not cluster" $(ARGS)
+
+.PHONY: integration
+integration: env ## Run the tests on the real stores (the first time, programs of theirs are built for some minutes)
+	@$(BIN)/python -m voicehelper_e2e.cluster programs
+	@$(BIN)/python -m pytest -m "integration and not cluster" $(ARGS)
 
 .PHONY: bench
 bench: env ## Measure (BENCH="router cdc" for some, ARGS=--quick): JSON lines, and docs/benchmarks.md after a whole run

@@ -196,6 +196,7 @@ def test_paths_and_links_that_lead_elsewhere_are_refused(item: tuple[str, Any]) 
 @pytest.mark.parametrize(
     "foreign",
     [b"", b"hello", gzip.compress(b"hello"), gzip.compress(bytes(2048)), tar(("readme.txt", b"hi")), bytes(4096)],
+    ids=["empty", "text", "gzip", "gzip of zeros", "another tar", "zeros"],
 )
 def test_a_foreign_file_is_refused(foreign: bytes) -> None:
     assert "archive" in refusal(foreign)

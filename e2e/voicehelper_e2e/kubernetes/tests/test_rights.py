@@ -142,6 +142,7 @@ def test_a_broken_line_is_not_passed_over_but_the_last_may_be_half_written(log):
         read(log, BEGUN)
 
 
+@pytest.mark.integration  # builds Helm, once
 def test_what_the_chart_grants_can_be_read():
     found = grants(render.objects(render.template(render.PLATFORM, *render.arguments("production"))))
     assert {item.account.rpartition(":")[2] for item in found} >= {"operator", "identity", "router", "metrics-adapter"}
