@@ -8,7 +8,7 @@ from typing import Any
 
 from voicehelper_core.ports import Event
 from voicehelper_crds import API_VERSION
-from voicehelper_crds.models import Cell, CellClass, Resource, Tenant, TenantPlan
+from voicehelper_crds.models import Cell, CellClass, CellRelease, Resource, Tenant, TenantPlan
 
 from voicehelper_cli.kinds import AnyKind
 from voicehelper_cli.output import age, table
@@ -29,6 +29,11 @@ class Column:
 def _ready(resource: Any) -> str:
     found = condition(resource, "Ready")
     return found.status if found is not None else "Unknown"
+
+
+def _progress(resource: Any) -> str | None:
+    found = condition(resource, "Progressing")
+    return found.message if found is not None else None
 
 
 _NAME = Column("NAME", lambda r: r.metadata.name)
@@ -67,6 +72,14 @@ _COLUMNS: dict[AnyKind, tuple[Column, ...]] = {
         Column("RELEASE", lambda r: r.status.release, wide=True),
         Column("SCHEMA", lambda r: r.status.schema_revision, wide=True),
         Column("HTTP", lambda r: r.status.endpoints.http, wide=True),
+    ),
+    CellRelease: (
+        _NAME,
+        Column("RELEASE", lambda r: r.spec.release),
+        Column("STATE", lambda r: r.spec.state),
+        Column("PHASE", lambda r: r.status.phase),
+        Column("PROGRESS", _progress),
+        _AGE,
     ),
     CellClass: (
         _NAME,

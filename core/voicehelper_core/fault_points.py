@@ -14,7 +14,8 @@ from typing import Literal
 Moment = Literal["before", "effect", "recorded"]
 Process = Literal["cell", "migrate", "analytics", "control-plane", "xds"]
 Reached = Literal[
-    "message", "upload", "delete", "tenant", "cell", "tenant-end", "cell-end", "archive", "restore", "rotation"
+    "message", "upload", "delete", "tenant", "cell", "tenant-end", "cell-end", "archive", "restore", "rotation",
+    "release",
 ]  # fmt: skip
 MOMENTS: tuple[Moment, ...] = ("before", "effect", "recorded")
 _ONE: Mapping[Moment, str] = {"effect": "the effect is its own record: one transaction"}
@@ -87,6 +88,7 @@ STEPS = (
     Step("operator.objects", "control-plane", "cell", "the folder of objects, or bucket and account", _STATUS),
     Step("operator.migrate", "control-plane", "cell", "the migrations were run", _STATUS),
     Step("operator.workload", "control-plane", "cell", "the supervisor runs the cell", _STATUS),
+    Step("operator.release.status", "control-plane", "release", "how far a release is", _ONE),
     Step("operator.rotation.begin", "control-plane", "rotation", "the cell's other account is wanted", _ONE),
     Step("operator.rotation.switch", "control-plane", "rotation", "the other account becomes the workload's", _ONE),
     Step("operator.rotation.close", "control-plane", "rotation", "the first account is not wanted any more", _ONE),

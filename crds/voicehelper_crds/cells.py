@@ -47,8 +47,8 @@ class CellSpec(Model):
     """All services in one process, or one deployment each."""
     release: str | None = Field(default=None, max_length=63)
     """Pinned release; empty follows the platform's current one."""
-    maintenance: MaintenanceWindow = Field(default_factory=MaintenanceWindow)
-    """When disruptive work may happen."""
+    maintenance: MaintenanceWindow | None = None
+    """When a release may be brought to the cell; empty: at any time."""
     hibernate: bool = False
     """Stop the workloads and keep everything; requests are refused until it is false again."""
     idle_after_seconds: int | None = Field(default=None, ge=10, le=2_592_000)

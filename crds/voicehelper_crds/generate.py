@@ -49,6 +49,12 @@ _COLUMNS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("Phase", "string", ".status.phase"),
         ("Ready", "string", '.status.conditions[?(@.type=="Ready")].status'),
     ),
+    "CellRelease": (
+        ("Release", "string", ".spec.release"),
+        ("State", "string", ".spec.state"),
+        ("Phase", "string", ".status.phase"),
+        ("Progress", "string", '.status.conditions[?(@.type=="Progressing")].message'),
+    ),
     "CellClass": (
         ("CPU", "string", ".spec.cpu"),
         ("Memory", "string", ".spec.memory"),

@@ -16,11 +16,12 @@ from voicehelper_crds.cells import (
     WorkloadStatus,
 )
 from voicehelper_crds.plans import Quota, QuotaOverrides, RateLimits, Retention, TenantPlan, TenantPlanSpec
+from voicehelper_crds.releases import CellRelease, CellReleaseSpec, CellReleaseStatus
 from voicehelper_crds.resource import Deletion, Isolation, Resource
 from voicehelper_crds.tenants import Admin, Email, Placement, Tenant, TenantSpec, TenantStatus, TenantUsage
 
-KINDS: dict[str, type[Tenant] | type[TenantPlan] | type[Cell] | type[CellClass]] = {
-    kind.kind_name: kind for kind in (Tenant, TenantPlan, Cell, CellClass)
+KINDS: dict[str, type[Tenant] | type[TenantPlan] | type[Cell] | type[CellClass] | type[CellRelease]] = {
+    kind.kind_name: kind for kind in (Tenant, TenantPlan, Cell, CellClass, CellRelease)
 }
 
 __all__ = [
@@ -29,6 +30,9 @@ __all__ = [
     "Cell",
     "CellClass",
     "CellClassSpec",
+    "CellRelease",
+    "CellReleaseSpec",
+    "CellReleaseStatus",
     "CellSpec",
     "CellStatus",
     "CellStores",

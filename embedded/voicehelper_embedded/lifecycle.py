@@ -162,7 +162,11 @@ def _forget_old_releases(home: Home, current: str) -> None:
     """Keep what runs and the newest few."""
     used = {
         current,
-        *(item["workload"]["release"] for item in files.read_json(home.state / "workloads.json", {}).values()),
+        *(
+            process["workload"]["release"]
+            for processes in files.read_json(home.state / "cells.json", {}).values()
+            for process in processes
+        ),
     }
     old = sorted((p for p in home.releases.iterdir() if p.name not in used), key=lambda p: p.stat().st_mtime)
     for path in old[:-3]:

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from voicehelper_core.errors import Unavailable
 from voicehelper_core.log import get_logger
 from voicehelper_core.ports import EventRecorder, Lease, ResourceStore, SecretStore
-from voicehelper_crds import Cell, CellClass, Tenant, TenantPlan
+from voicehelper_crds import Cell, CellClass, CellRelease, Tenant, TenantPlan
 
 from voicehelper_operator.activity import NoActivity, RoutersActivity
 from voicehelper_operator.archives.assembly import Archives
@@ -22,6 +22,7 @@ from voicehelper_operator.engine.queue import WorkQueue
 from voicehelper_operator.identity import GrpcIdentity, Identity
 from voicehelper_operator.leadership import LeadersSecrets, Leading, lead
 from voicehelper_operator.probe import Prober, RoutedProber
+from voicehelper_operator.releases.reconciler import ReleaseReconciler
 from voicehelper_operator.routing import Router
 from voicehelper_operator.settings import OperatorSettings
 from voicehelper_operator.slices.credentials import CellCredentials
@@ -40,7 +41,7 @@ log = get_logger(__name__)
 
 
 async def _watch(store: ResourceStore, router: Router, synced: asyncio.Event) -> None:
-    async for change in store.watch(Tenant, TenantPlan, Cell, CellClass):
+    async for change in store.watch(Tenant, TenantPlan, Cell, CellClass, CellRelease):
         if change.type == "synced":
             synced.set()
         else:
@@ -125,7 +126,7 @@ async def run(
     slices, identity, prober = [*around.slices, *more(credentials)], around.identity, around.prober
     archives = Archives(settings, store, secrets)
     archives.serve(web)
-    queues = WorkQueue(), WorkQueue()
+    queues = WorkQueue(), WorkQueue(), WorkQueue()
     router = Router(*queues)
     activity = RoutersActivity(settings.routers_url) if settings.routers_url else NoActivity()
 
@@ -141,6 +142,7 @@ async def run(
     workers = [
         Worker(cells, queues[0], settings.workers, leading),
         Worker(tenants, queues[1], settings.workers, leading),
+        Worker(ReleaseReconciler(settings, store, events), queues[2], 1, leading),
     ]
     jobs = [
         lead(lease, settings.holder, settings.lease_seconds, leading),

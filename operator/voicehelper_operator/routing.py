@@ -6,21 +6,27 @@ from collections.abc import Iterable
 
 from voicehelper_core.ports import Change
 from voicehelper_core.resource_rules import is_paused
-from voicehelper_crds import Cell, Tenant
+from voicehelper_crds import Cell, CellRelease, Tenant, holds
+from voicehelper_crds.models import CellReleaseStatus
 
 from voicehelper_operator.cells.rotation import ANNOTATION
 from voicehelper_operator.engine.queue import WorkQueue
+from voicehelper_operator.releases.assignment import concerned
 from voicehelper_operator.workloads.interface import workload_name
 
 RECOUNT_SECONDS = 0.5
 """How old the number of tenants in a cell's status may be."""
+ROLLOUT_SECONDS = 0.25
+"""How late a rollout may see what became of a cell or a tenant."""
 
 
 class Router:
     """Which keys a change concerns: the object itself, and those whose plan depends on it."""
 
-    def __init__(self, cells: WorkQueue, tenants: WorkQueue) -> None:
-        self._cells, self._tenants = cells, tenants
+    def __init__(self, cells: WorkQueue, tenants: WorkQueue, releases: WorkQueue) -> None:
+        self._cells, self._tenants, self._releases = cells, tenants, releases
+        self._rollouts: dict[str, CellReleaseStatus] = {}
+        self._well: dict[str, bool] = {}  # tenants that are ready
         self._homes: dict[str, str | None] = {}
         self._living: dict[str | None, dict[str, None]] = {}  # the same by home; an ordered set each
         self._ending: set[str] = set()
@@ -40,6 +46,30 @@ class Router:
                 self.all_tenants()
             case "CellClass":
                 self.all_cells()
+            case "CellRelease":
+                self._release(change)
+
+    def _release(self, change: Change) -> None:
+        """Its cells are told what they should run; others may have waited for its end."""
+        release = change.resource if isinstance(change.resource, CellRelease) and change.type != "deleted" else None
+        before, now = self._rollouts.pop(change.name, None), release.status if release is not None else None
+        for cell in concerned(before, now):
+            self._cells.add(cell)
+        over = now is None or now.finished_at is not None
+        if now is not None:
+            self._rollouts[change.name] = now
+        if now is None:
+            self._asked.pop((change.kind, change.name), None)
+        elif self._asks_anew(change):
+            self._releases.add(change.name)
+        if over and not (before is not None and before.finished_at is not None):
+            self._go_on()
+
+    def _go_on(self, after: float = 0.0) -> None:
+        """Look at the rollouts that are not over."""
+        for name, status in self._rollouts.items():
+            if status.finished_at is None:
+                self._releases.add_after(name, after)
 
     def _tenant(self, change: Change) -> None:
         tenant = change.resource if isinstance(change.resource, Tenant) else None
@@ -48,8 +78,13 @@ class Router:
         if change.type == "deleted":
             self._moved(change.name, None)
             self._asked.pop((change.kind, change.name), None)
+            self._well.pop(change.name, None)
         else:
             self._moved(change.name, (home,))
+            well = tenant is not None and holds(tenant.status.conditions, "Ready")
+            if self._well.get(change.name) is not well:
+                self._well[change.name] = well
+                self._go_on(ROLLOUT_SECONDS)
             if self._asks_anew(change):
                 self._tenants.add(change.name)
                 if change.name in self._known_cells:  # a cell of its own sleeps while its tenant is suspended
@@ -93,8 +128,10 @@ class Router:
                 self._cell_of[workload_name(cell.status.cell_id)] = change.name
             if self._asks_anew(change):
                 self._cells.add(change.name)
-        concerned = (None, change.name) if self._offers_else(change.name, cell) else (None,)
-        for home in concerned:
+        changed = self._offers_else(change.name, cell)
+        if changed:
+            self._go_on(ROLLOUT_SECONDS)
+        for home in (None, change.name) if changed else (None,):
             for name in self._living.get(home, ()):
                 self._tenants.add(name)
 

@@ -79,7 +79,10 @@ class OperatorSettings(BaseAppSettings):
     supervisor_socket: Path = Path("supervisor.sock")
     """Socket of the supervisor that runs cells on one machine."""
     release: str = ""
-    """The platform's current release; cells without a pin follow it."""
+    """The platform's current release."""
+    cells_follow: Literal["platform", "rollouts"] = "platform"
+    """Whether cells without a pin run the platform's release at once, or go on with theirs until a CellRelease takes
+    them along."""
     cell_settings: dict[str, Any] = Field(default_factory=dict)
     """Further settings of every cell, such as those of a model provider."""
     credentials_days: int = Field(default=90, ge=0, le=3650)

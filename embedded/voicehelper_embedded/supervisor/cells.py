@@ -45,6 +45,8 @@ class CellComponent:
     def __init__(self, context: Context, name: str, workload: Workload, http: int, grpc: int) -> None:
         self.name, self._context, self.workload = name, context, workload
         self.port, self.grpc = http, grpc
+        self.alone = True
+        """Whether no other process of the cell runs beside it when it starts."""
 
     async def prepare(self) -> Launch:
         cell_id = self.workload.cell_id
@@ -56,8 +58,11 @@ class CellComponent:
             "http_port": self.port,
             "grpc_port": self.grpc,
         }
+        if not self.alone:
+            config["alone"] = False
         await asyncio.to_thread(share_objects, self._context, cell_id, user)
-        return launch(self._context, workload=self.workload, command="serve", config=config, user=user)
+        file = self.name.replace(f"cell-{cell_id}", "serve")
+        return launch(self._context, workload=self.workload, command="serve", config=config, user=user, file=file)
 
     async def probe(self) -> str | None:
         return await self._context.http_ready(self.port)
@@ -124,9 +129,13 @@ def launch(
     command: str,
     config: Mapping[str, Any],
     user: str | None,
+    file: str = "",
 ) -> Launch:
-    """The command line of a module of a release, with its configuration in a file that only its user reads."""
-    path = cell_folder(context, workload.cell_id, user) / f"{command}.json"
+    """The command line of a module of a release, with its configuration in a file that only its user reads.
+
+    The file is called ``file``, or like the command.
+    """
+    path = cell_folder(context, workload.cell_id, user) / f"{file or command}.json"
     text = json.dumps(dict(config), indent=2, sort_keys=True)
     files.write(path, text, owner=user)
     release = context.home.releases / workload.release

@@ -6,6 +6,7 @@ import asyncio
 import pwd
 import shutil
 import subprocess
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from voicehelper_core.errors import InvalidArgument, NotFound
 
 from voicehelper_embedded import files, ports, users
 from voicehelper_embedded.context import Context
-from voicehelper_embedded.supervisor import cells
+from voicehelper_embedded.supervisor import cells, pairs
 from voicehelper_embedded.supervisor.cells import CellComponent, Run, Workload
+from voicehelper_embedded.supervisor.pairs import Processes
 from voicehelper_embedded.supervisor.supervisor import Supervisor
 from voicehelper_embedded.supervisor.unit import Unit
 
@@ -29,63 +31,131 @@ class Workloads:
 
     def __init__(self, context: Context, supervisor: Supervisor) -> None:
         self._context, self._supervisor = context, supervisor
-        self._file = context.home.state / "workloads.json"
+        self._file = context.home.state / "cells.json"
+        self._cells: dict[str, Processes] = {}
         self._locks: dict[str, asyncio.Lock] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def restore(self) -> None:
         """Keep the cells of the last supervisor running, with the control plane up or not."""
-        for name, item in files.read_json(self._file, {}).items():
-            component = CellComponent(self._context, name, Workload(**item["workload"]), item["http"], item["grpc"])
-            self._supervisor.add(component)
+        for name, saved in files.read_json(self._file, {}).items():
+            by_role: dict[str, list[Unit]] = {"serving": [], "next": [], "leaving": []}
+            for item in saved:
+                workload = Workload(**item["workload"])
+                made = CellComponent(self._context, item["name"], workload, item["http"], item["grpc"])
+                made.alone = len(saved) == 1
+                by_role[item["role"]].append(self._supervisor.add(made))
+            (serving,) = by_role["serving"]
+            cell = self._cells[name] = Processes(serving, next(iter(by_role["next"]), None), by_role["leaving"])
+            if cell.next is not None:
+                self._follow(cell.next, self._promote(name, cell.next))
+            for unit in cell.leaving:
+                self._follow(unit, self._retire(name, unit))
 
     async def ensure(self, name: str, workload: Workload) -> dict[str, Any]:
         """Run it, or bring it up to date. Raises InvalidArgument."""
         _check(name, workload)
         async with self._locks.setdefault(name, asyncio.Lock()):
-            unit = self._supervisor.units.get(name)
-            if unit is None:
-                taken = [*ports.load(self._context.home).values(), *self._ports()]
-                http = ports.pick(taken)
-                component = CellComponent(self._context, name, workload, http, ports.pick([*taken, http]))
-                unit = self._supervisor.add(component)
-                self._save()
+            cell = self._cells.get(name)
+            if cell is None:
+                self._cells[name] = Processes(self._start(name, workload, alone=True))
+            elif pairs.needs_another(cell.serving, workload):
+                await self._beside(name, cell, workload)
             else:
-                cell = unit.component
-                assert isinstance(cell, CellComponent)
-                if cell.workload != workload:
-                    cell.workload = workload
-                    self._save()
-                    unit.refresh()
-                elif not await asyncio.to_thread(cells.is_shared, self._context, workload.cell_id):
-                    unit.refresh()
+                await self._drop_next(cell)
+                await self._refresh(cell.serving, workload)
+            self._save()
             return self.describe(name)
 
+    async def _beside(self, name: str, cell: Processes, workload: Workload) -> None:
+        if cell.next is not None:
+            await self._refresh(cell.next, workload)
+            return
+        cell.next = self._start(cell.free_name(name), workload, alone=False)
+        self._follow(cell.next, self._promote(name, cell.next))
+
+    async def _refresh(self, unit: Unit, workload: Workload) -> None:
+        component = pairs.component(unit)
+        if component.workload != workload:
+            component.workload = workload
+            unit.refresh()
+        elif not await asyncio.to_thread(cells.is_shared, self._context, workload.cell_id):
+            unit.refresh()
+
+    async def _drop_next(self, cell: Processes) -> None:
+        """What was to come does not."""
+        if cell.next is not None:
+            dropped, cell.next = cell.next, None
+            self._unfollow(dropped)
+            await self._supervisor.remove(dropped.component.name)
+
+    async def _promote(self, name: str, unit: Unit) -> None:
+        """Once it is ready, it serves, and what served leaves."""
+        await unit.ready.wait()
+        async with self._locks.setdefault(name, asyncio.Lock()):
+            cell = self._cells.get(name)
+            if cell is None or cell.next is not unit:
+                return
+            cell.leaving.append(cell.serving)
+            cell.serving, cell.next = unit, None
+            self._save()
+            self._follow(cell.leaving[-1], self._retire(name, cell.leaving[-1]))
+
+    async def _retire(self, name: str, unit: Unit) -> None:
+        await pairs.left(unit)
+        async with self._locks.setdefault(name, asyncio.Lock()):
+            await self._supervisor.remove(unit.component.name)
+            cell = self._cells.get(name)
+            if cell is not None and unit in cell.leaving:
+                cell.leaving.remove(unit)
+                pairs.component(cell.serving).alone = not cell.leaving
+                self._save()
+
+    def _follow(self, unit: Unit, job: Coroutine[Any, Any, None]) -> None:
+        self._tasks[unit.component.name] = asyncio.create_task(job, name=f"follows {unit.component.name}")
+
+    def _unfollow(self, unit: Unit) -> None:
+        if task := self._tasks.pop(unit.component.name, None):
+            task.cancel()
+
+    def _start(self, unit: str, workload: Workload, *, alone: bool) -> Unit:
+        taken = [*ports.load(self._context.home).values(), *self._ports()]
+        http = ports.pick(taken)
+        component = CellComponent(self._context, unit, workload, http, ports.pick([*taken, http]))
+        component.alone = alone
+        return self._supervisor.add(component)
+
     def describe(self, name: str) -> dict[str, Any]:
-        """State of one cell. Raises NotFound."""
-        unit = self._units().get(name)
-        if unit is None:
+        """State of one cell: of what serves, with the trouble of what comes. Raises NotFound."""
+        cell = self._cells.get(name)
+        if cell is None:
             raise NotFound(f"no workload '{name}'")
-        cell = unit.component
-        assert isinstance(cell, CellComponent)
-        (state,) = self._supervisor.describe([name])
+        serving, coming = pairs.component(cell.serving), cell.next
+        (state,) = self._supervisor.describe([serving.name])
+        if coming is not None and coming.state.restarts and state["state"] == "ready":
+            state["message"] = f"release {pairs.component(coming).workload.release}: {coming.state.message}"
         return {
             **state,
+            "name": name,
             "state": _STATES.get(state["state"], state["state"]),
-            "http": f"127.0.0.1:{cell.port}",
-            "grpc": f"127.0.0.1:{cell.grpc}",
-            "release": cell.workload.release,
-            "settled": state["state"] == "ready" and not unit.changing,
+            "http": f"127.0.0.1:{serving.port}",
+            "grpc": f"127.0.0.1:{serving.grpc}",
+            "release": serving.workload.release,
+            "settled": state["state"] == "ready" and not cell.serving.changing and coming is None and not cell.leaving,
         }
 
     def describe_all(self) -> list[dict[str, Any]]:
         """State of all cells."""
-        return [self.describe(name) for name in self._units()]
+        return [self.describe(name) for name in self._cells]
 
     async def remove(self, name: str) -> None:
         """Stop it and remove its files and user; no error where there is none."""
         _check_name(name)
         async with self._locks.setdefault(name, asyncio.Lock()):
-            await self._supervisor.remove(name)
+            if cell := self._cells.pop(name, None):
+                for unit in [*cell.all()]:
+                    self._unfollow(unit)
+                    await self._supervisor.remove(unit.component.name)
             self._save()
             cell_id = name.removeprefix("cell-")
             shutil.rmtree(self._context.home.run / "cells" / cell_id, ignore_errors=True)
@@ -134,20 +204,12 @@ class Workloads:
             Path(what.environment["VOICEHELPER_CONFIG"]).unlink(missing_ok=True)
         return {"status": done.returncode, "stdout": done.stdout[-10_000:], "stderr": done.stderr[-10_000:]}
 
-    def _units(self) -> dict[str, Unit]:
-        return {n: u for n, u in self._supervisor.units.items() if isinstance(u.component, CellComponent)}
-
     def _ports(self) -> list[int]:
-        found = [unit.component for unit in self._units().values()]
-        return [port for cell in found if isinstance(cell, CellComponent) for port in (cell.port, cell.grpc)]
+        found = [pairs.component(unit) for cell in self._cells.values() for unit in cell.all()]
+        return [port for made in found for port in (made.port, made.grpc)]
 
     def _save(self) -> None:
-        saved = {}
-        for name, unit in self._units().items():
-            cell = unit.component
-            assert isinstance(cell, CellComponent)
-            saved[name] = {"workload": cell.workload.model_dump(), "http": cell.port, "grpc": cell.grpc}
-        files.write_json(self._file, saved)
+        files.write_json(self._file, {name: cell.saved() for name, cell in self._cells.items()})
 
 
 def _check_name(name: str) -> None:

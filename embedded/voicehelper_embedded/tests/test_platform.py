@@ -165,7 +165,7 @@ class TestUsers:
             home / "run" / "kafka.properties",
             home / "data" / "postgres",
             home / "data" / "milvus",
-            home / "state" / "workloads.json",
+            home / "state" / "cells.json",
             home / "logs" / "control-plane.log",
         ]
         for path in private:

@@ -10,13 +10,14 @@ from voicehelper_core.archive.manifest import RESTORING
 from voicehelper_core.errors import NotFound
 from voicehelper_core.indexes import counts
 from voicehelper_core.ports import ResourceStore
-from voicehelper_crds import Cell, CellClass, Tenant, holds
+from voicehelper_crds import Cell, CellClass, CellRelease, Tenant, holds
 from voicehelper_crds.cells import CellClassSpec
 
 from voicehelper_operator.activity import Activity
 from voicehelper_operator.cells import rotation as rotating
 from voicehelper_operator.engine import pause
 from voicehelper_operator.engine.pause import Pause
+from voicehelper_operator.releases.assignment import Assignment, assigned, newest
 from voicehelper_operator.settings import OperatorSettings
 from voicehelper_operator.slices.credentials import NO_ROTATION, CellCredentials, Rotation
 from voicehelper_operator.slices.interface import CellRef
@@ -52,6 +53,8 @@ class Observation:
     """Whether one should begin."""
     postponed: bool = False
     """Whether the workload must not be stopped for it now."""
+    moving: bool = False
+    """Whether a rollout brings the cell to its release, or back: it does not fall asleep meanwhile."""
 
     @property
     def policy(self) -> str:
@@ -77,7 +80,7 @@ class Observation:
     def drowsy(self) -> bool:
         """Whether the cell may sleep until somebody asks: it sleeps on, or nobody has asked for long enough."""
         after = self.cell.spec.idle_after_seconds
-        if after is None or self.awaited:
+        if after is None or self.awaited or self.moving:
             return False
         if self.cell.status.hibernation == "Idle" and self.workload is None:
             return True
@@ -133,11 +136,12 @@ async def observe(
     idle, awaited = (activity.idle_seconds(cell_id), activity.awaited(cell_id)) if cell_id else (None, False)
     rotation = await credentials.rotation(cell_id) if cell_id else NO_ROTATION
     now = datetime.now(UTC)
+    wanted = await _wanted(store, cell, settings)
     return Observation(
         cell,
         cell_class,
         placed,
-        cell.spec.release or settings.release,
+        wanted.release,
         workload,
         owner,
         idle,
@@ -147,7 +151,18 @@ async def observe(
         rotation,
         rotating.due(cell, rotation, settings.credentials_days, now),
         rotation.postponed is not None and rotation.postponed > now,
+        wanted.moving,
     )
+
+
+async def _wanted(store: ResourceStore, cell: Cell, settings: OperatorSettings) -> Assignment:
+    """The release that the cell should run: its pin, what a rollout says, or what it has."""
+    if cell.spec.release is not None:
+        return Assignment(cell.spec.release)
+    if settings.cells_follow == "platform":
+        return Assignment(settings.release)
+    releases = await store.list(CellRelease)
+    return assigned(cell, releases) or Assignment(cell.status.release or newest(releases) or settings.release)
 
 
 async def _owner(store: ResourceStore, cell: Cell) -> Tenant | None:

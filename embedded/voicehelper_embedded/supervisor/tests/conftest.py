@@ -10,10 +10,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from voicehelper_embedded.home import Home
 from voicehelper_embedded.supervisor import identity
 from voicehelper_embedded.supervisor.process import Launch, Process
 from voicehelper_embedded.supervisor.state import ProcessTable
 from voicehelper_embedded.supervisor.supervisor import Supervisor
+from voicehelper_embedded.supervisor.tests.running import RELEASE, install
 
 
 class Sleeper:
@@ -93,3 +95,12 @@ def _eventually() -> Callable[..., Awaitable[None]]:
 @pytest.fixture(name="Sleeper")
 def _sleeper() -> type[Sleeper]:
     return Sleeper
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """Of a platform whose cells are small programs."""
+    made = Home(tmp_path / "h")
+    made.make()
+    install(made, RELEASE)
+    return made

@@ -1,0 +1,58 @@
+"""Which release a cell should run, as the releases' statuses say. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from voicehelper_crds import Cell, CellRelease
+from voicehelper_crds.models import CellReleaseStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What rollouts say of a cell."""
+
+    release: str
+    moving: bool = False
+    """Whether the cell is on its way there: it does not fall asleep meanwhile."""
+
+
+def assigned(cell: Cell, releases: Iterable[CellRelease]) -> Assignment | None:
+    """By the latest release that has begun with the cell and is not over; None where none says anything."""
+    begun = [item for item in releases if item.status.started_at is not None and item.status.finished_at is None]
+    for release in sorted(begun, key=lambda item: str(item.status.started_at), reverse=True):
+        if (found := _of(cell, release)) is not None:
+            return found
+    return None
+
+
+def _of(cell: Cell, release: CellRelease) -> Assignment | None:
+    for wave in release.status.waves:
+        for entry in wave.cells:
+            if entry.cell == cell.metadata.name and entry.cell_id == cell.status.cell_id:
+                match entry.phase:
+                    case "Upgrading":
+                        return Assignment(release.spec.release, moving=True)
+                    case "Updated" | "Failed":
+                        return Assignment(release.spec.release)
+                    case "RollingBack":
+                        return Assignment(entry.previous, moving=True)
+                    case _:
+                        return None
+    return None
+
+
+def concerned(before: CellReleaseStatus | None, now: CellReleaseStatus | None) -> set[str]:
+    """Names of cells whose phase differs."""
+    told = [
+        {(entry.cell, entry.phase) for wave in status.waves for entry in wave.cells} if status is not None else set()
+        for status in (before, now)
+    ]
+    return {cell for cell, _ in told[0] ^ told[1]}
+
+
+def newest(releases: Iterable[CellRelease]) -> str | None:
+    """The release that all cells got last: what a cell begins with that has none."""
+    done = [item for item in releases if item.status.phase == "Complete" and item.status.finished_at is not None]
+    return max(done, key=lambda item: str(item.status.finished_at)).spec.release if done else None

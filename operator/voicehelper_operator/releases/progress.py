@@ -1,0 +1,93 @@
+"""How far each cell is, by what is seen of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from voicehelper_crds.models import CellReleaseStatus
+from voicehelper_crds.releases import CellPhase, FailurePolicy, ReleasedCell, Strategy, WaveStatus
+
+from voicehelper_operator.releases.observe import Facts, Observation
+
+IN_FLIGHT: tuple[CellPhase, ...] = ("Upgrading",)
+HAS_FAILED: tuple[CellPhase, ...] = ("Failed", "RollingBack", "RolledBack")
+OVER: tuple[CellPhase, ...] = ("Updated", "RolledBack", "Skipped")
+"""Of a wave's cells, before it bakes."""
+
+
+def entries(status: CellReleaseStatus) -> Iterator[tuple[WaveStatus, ReleasedCell]]:
+    """All cells with their waves."""
+    for wave in status.waves:
+        for entry in wave.cells:
+            yield wave, entry
+
+
+def turn(entry: ReleasedCell, phase: CellPhase, now: datetime, message: str = "") -> None:
+    """Into another phase."""
+    if phase == "Upgrading":
+        entry.begun_at = now
+    entry.phase, entry.since, entry.message = phase, now, message[:1000]
+
+
+def noted(seen: Observation, status: CellReleaseStatus, strategy: Strategy) -> None:
+    """Bring the phases of all cells up to what is seen."""
+    for _, entry in entries(status):
+        found = seen.cells.get(entry.cell)
+        if found is None or found.id != entry.cell_id:
+            if entry.phase not in OVER:
+                turn(entry, "Skipped", seen.now, "it is gone")
+        else:
+            _note(seen, entry, found, strategy)
+
+
+def _note(seen: Observation, entry: ReleasedCell, found: Facts, strategy: Strategy) -> None:
+    now, target = seen.now, seen.release.spec.release
+    deadline = timedelta(seconds=strategy.progress_deadline_seconds)
+    match entry.phase:
+        case "Pending":
+            if found.barred:
+                turn(entry, "Skipped", now, found.barred)
+            elif found.release == target:
+                turn(entry, "Skipped", now, "it has the release already")
+        case "Upgrading":
+            if found.barred:
+                turn(entry, "Skipped", now, f"{found.barred}; it runs {found.release}")
+            elif found.release == target and found.up:
+                turn(entry, "Updated", now)
+            elif found.trouble and now - entry.since >= _patience(strategy.failure_policy):
+                turn(entry, "Failed", now, found.trouble)
+            elif now - entry.since >= deadline:
+                turn(entry, "Failed", now, f"it does not answer after {deadline.total_seconds():g} s: {_state(found)}")
+        case "Updated":
+            if found.barred or found.release != target:
+                turn(entry, "Skipped", now, found.barred or f"it was brought to {found.release} meanwhile")
+            elif why := unwell(entry, found, strategy.failure_policy, now):
+                turn(entry, "Failed", now, why)
+        case "Failed":  # of a release that waits for a person
+            if found.release == target and found.up and not unwell(entry, found, strategy.failure_policy, now):
+                turn(entry, "Updated", now, "it is well again")
+        case "RollingBack":
+            if found.release == entry.previous and found.up:
+                turn(entry, "RolledBack", now, entry.message)
+            elif found.barred:
+                turn(entry, "Skipped", now, f"{found.barred}; it runs {found.release}")
+
+
+def unwell(entry: ReleasedCell, found: Facts, policy: FailurePolicy, now: datetime) -> str:
+    """Why a cell with the release has failed: it, or a tenant in it, is not ready since it was begun."""
+    begun = entry.begun_at or entry.since
+    if found.unready_since is not None:
+        return found.unready if now - max(found.unready_since, begun) >= _patience(policy) else ""
+    for since, told in found.tenants_unready:
+        if since >= begun and now - since >= _patience(policy):
+            return told
+    return ""
+
+
+def _patience(policy: FailurePolicy) -> timedelta:
+    return timedelta(seconds=policy.unhealthy_seconds)
+
+
+def _state(found: Facts) -> str:
+    return found.trouble or found.unready or f"it runs {found.release}"

@@ -1,0 +1,57 @@
+"""Brings one release a step further."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from voicehelper_core import faults
+from voicehelper_core.ports import EventRecorder, ResourceStore
+from voicehelper_crds import CellRelease
+
+from voicehelper_operator.engine import metrics
+from voicehelper_operator.engine.loop import Result
+from voicehelper_operator.releases.events import happened
+from voicehelper_operator.releases.observe import observe
+from voicehelper_operator.releases.plan import advance
+from voicehelper_operator.settings import OperatorSettings
+
+_FOLLOWING = (
+    "CellsFollowThePlatform",
+    "cells run the platform's own release here: set the operator's setting 'cells_follow' to 'rollouts'",
+)
+
+
+class ReleaseReconciler:
+    """Reads all, decides purely, writes one status."""
+
+    kind = CellRelease.kind_name
+
+    def __init__(
+        self,
+        settings: OperatorSettings,
+        store: ResourceStore,
+        events: EventRecorder,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._store, self._events, self._clock = store, events, clock
+        self._refusal = _FOLLOWING if settings.cells_follow == "platform" else None
+
+    async def reconcile(self, name: str) -> Result:
+        """Raises NotFound when it is gone, Conflict when somebody wrote meanwhile."""
+        seen = await observe(self._store, name, self._clock(), refusal=self._refusal)
+        advanced, before = advance(seen), seen.release.status
+        if advanced.status != before:
+            with metrics.step(self.kind, "status"):
+                await faults.point("operator.release.status.before")
+                # Of this version only: an operator that has lost its lease decided on something older.
+                version = seen.release.metadata.resource_version
+                updated = await self._store.update_status(
+                    CellRelease, name, advanced.status, resource_version=version
+                )
+                await faults.point("operator.release.status.recorded")
+            metrics.STATUS_WRITES.labels(self.kind).inc()
+            for item in happened(before, advanced.status):
+                await self._events.record(updated, item.reason, item.message, warning=item.warning)
+        return Result(advanced.after)
