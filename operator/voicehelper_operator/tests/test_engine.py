@@ -18,7 +18,8 @@ from voicehelper_operator.engine.queue import WorkQueue
 from voicehelper_operator.leadership import LeadersSecrets, Leading, lead
 from voicehelper_operator.probe import RoutedProber
 from voicehelper_operator.routing import Router
-from voicehelper_operator.tests.world import MemoryIdentity, World
+from voicehelper_operator.tests.memory_identity import MemoryIdentity
+from voicehelper_operator.tests.world import World
 
 API = "voicehelper.io/v1alpha1"
 
