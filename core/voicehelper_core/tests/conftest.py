@@ -1,4 +1,4 @@
-"""A throwaway PostgreSQL on a Unix socket, for the tests of the resource store."""
+"""What the tests of the substrates stand on: a throwaway PostgreSQL, an API server, a stand-in for Vault."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 from voicehelper_core import embedded_store, kubernetes_api, vault
 from voicehelper_core.kubernetes_api import Api
 from voicehelper_core.tests.vault_server import VaultServer
+from voicehelper_core.tests.watcher import Watcher
 from voicehelper_e2e.cluster.alone import ApiServer, remove_resources
 
 
@@ -104,6 +105,20 @@ async def api(api_server: ApiServer) -> AsyncIterator[Api]:
 @pytest.fixture
 def kubernetes_store(api: Api) -> kubernetes_api.KubernetesResourceStore:
     return kubernetes_api.KubernetesResourceStore(api)
+
+
+@pytest.fixture
+async def watching() -> AsyncIterator[Callable[[AsyncIterator[Any]], Watcher]]:
+    """Starts to listen to a watch; all listening ends with the test."""
+    started = []
+
+    def start(changes: AsyncIterator[Any]) -> Watcher:
+        started.append(Watcher(changes))
+        return started[-1]
+
+    yield start
+    for watcher in started:
+        await watcher.end()
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from voicehelper_core.fault_points import POINTS, STEPS
+from voicehelper_embedded.supervisor.unit import STABLE_SECONDS
 
 from voicehelper_e2e.chaos.platform import FiredOn
 from voicehelper_e2e.chaos.recoveries import Recoveries
@@ -14,8 +15,8 @@ from voicehelper_e2e.chaos.recoveries import Recoveries
 AT_ONCE = 6
 REACHED_SECONDS = 150
 """A point that nobody gets to for so long is tried again at the end of its lane."""
-SERVES_SECONDS = 5.5
-"""Pause after a strike: the supervisor lets those wait that die again before they have served for five seconds."""
+SERVES_SECONDS = STABLE_SECONDS + 0.5
+"""Pause after a strike: the supervisor lets those wait that die again before they have served for so long."""
 _POLL_SECONDS = 0.3
 
 

@@ -18,7 +18,8 @@ from voicehelper_embedded.supervisor.state import Known, ProcessTable
 
 log = get_logger(__name__)
 BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-_STABLE_SECONDS = 5.0  # what has served for so long and ends is started again at once, however often it ended before
+STABLE_SECONDS = 5.0
+"""What has served for so long and ends is started again at once, however often it ended before."""
 _PROBE_STARTING = 0.15
 _PROBE_READY = 3.0
 _PROBE_SECONDS = 5
@@ -121,7 +122,7 @@ class Unit:
             self.ready.clear()
             if self._changed.is_set() and (self.process is None or self.process.alive()):
                 continue
-            stable = served is not None and time.monotonic() - served > _STABLE_SECONDS
+            stable = served is not None and time.monotonic() - served > STABLE_SECONDS
             failures = 1 if stable else failures + 1
             pause = backoff(failures)
             self.state.state, self.state.message = "backoff", f"{ended}; starts again in {pause:g} s"

@@ -7,13 +7,14 @@ import time
 
 import pytest
 from voicehelper_core.fault_points import STEPS
+from voicehelper_embedded.supervisor.unit import STABLE_SECONDS
 from voicehelper_embedded.tests import archived_tenant as world
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 ARCHIVING = [point for step in STEPS if step.reached == "archive" for point in step.points]
 RESTORING = [point for step in STEPS if step.reached == "restore" for point in step.points]
-BACK_SECONDS = 10.0
-"""After a death: some until it serves again, and five in which it must serve, or it is let wait at its next death."""
+BACK_SECONDS = 5.0 + STABLE_SECONDS
+"""After a death: some until it serves again, and those in which it must serve, or it is let wait at its next death."""
 
 
 def alive(platform) -> bool:

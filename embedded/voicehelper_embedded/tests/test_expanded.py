@@ -21,21 +21,11 @@ from voicehelper_core.call_graph import CALLERS, CONTRACTS, PUBLIC, SERVICES
 from voicehelper_core.certificates import Certificates, renewed
 from voicehelper_core.gen.conversation.v1 import conversation_pb2, conversation_pb2_grpc
 from voicehelper_core.gen.knowledge.v1 import knowledge_pb2, knowledge_pb2_grpc
-from voicehelper_core.tls import Material, channel_credentials
+from voicehelper_embedded.tests.expanded_calls import METHODS, code, found_again, indexed, said, secure, upload
 from voicehelper_embedded.tests.expanded_cell import ExpandedCell, expanded_cell
 from voicehelper_embedded.throwaway import Platform
 
 pytestmark = pytest.mark.integration
-METHODS = {
-    "conversation.v1.ConversationService": "ListConversations",
-    "knowledge.v1.KnowledgeService": "ListDocuments",
-    "indexing.v1.IndexingService": "IndexDocument",
-    "retrieval.v1.RetrievalService": "Retrieve",
-    "ai.v1.Orchestrator": "Execute",
-    "rag.v1.RagService": "Answer",
-    "model.v1.ModelRouter": "Generate",
-    "model.v1.ModelAdapter": "Generate",
-}
 REFUSED = (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.UNAVAILABLE)
 
 
@@ -49,35 +39,6 @@ def cell(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def acme(cell: ExpandedCell) -> Iterator[httpx.Client]:
     with cell.client("acme") as client:
         yield client
-
-
-def said(token: str | None, by: str = "") -> list[tuple[str, str]]:
-    return [*([("authorization", f"Bearer {token}")] if token else []), ("x-caller", by)]
-
-
-def secure(cell: ExpandedCell, target: str, files: dict[str, str] | None) -> grpc.aio.Channel:
-    """A channel to a service with the certificate in ``files``, or with none."""
-    name = (("grpc.ssl_target_name_override", names.tls_name(cell.cell_id, target)),)
-    mine = cell.certificates.files("web")
-    if files is None:
-        credentials = grpc.ssl_channel_credentials(mine["ca.crt"].encode())
-    else:
-        material = Material(mine["ca.crt"].encode(), files["tls.crt"].encode(), files["tls.key"].encode())
-        credentials = channel_credentials(material)
-    return grpc.aio.secure_channel(cell.processes[target].grpc, credentials, options=name)
-
-
-async def code(channel: grpc.aio.Channel, target: str, metadata: list[tuple[str, str]]) -> grpc.StatusCode:
-    """How a call to a service ends."""
-    contract = SERVICES[target].contract
-    async with channel:
-        call = channel.unary_stream(f"/{contract}/{METHODS[str(contract)]}")(b"", metadata=metadata, timeout=20)
-        try:
-            async for _ in call:
-                pass
-        except grpc.aio.AioRpcError as error:
-            return error.code()
-        return grpc.StatusCode.OK
 
 
 @pytest.mark.parametrize("target", sorted(CONTRACTS.values()))
@@ -187,31 +148,6 @@ async def test_probes_need_no_certificate_and_find_health_only(cell: ExpandedCel
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
 
 
-def _upload(client: httpx.Client, text: str) -> str:
-    made = client.post(DOCUMENTS, json={"title": "Tools", "content": text})
-    assert made.status_code == 202, made.text
-    identifier: str = made.json()["id"]
-    return identifier
-
-
-def _indexed(client: httpx.Client, identifier: str, seconds: float = 60) -> None:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if client.get(f"{DOCUMENTS}/{identifier}").json()["status"] == "indexed":
-            return
-        time.sleep(0.1)
-    raise AssertionError("the document was not indexed")
-
-
-def _found_again(client: httpx.Client) -> None:
-    """Callers look for a service that was away once a second."""
-    until = time.monotonic() + 15
-    while (answer := client.get(CONVERSATIONS)).status_code != 200:
-        assert answer.status_code == 503, answer.text
-        assert time.monotonic() < until, answer.text
-        time.sleep(0.1)
-
-
 @pytest.mark.parametrize("service", ["rag", "retrieval", "model_adapter", "model_router", "orchestrator", "knowledge"])
 def test_a_service_that_is_killed_is_missed_and_comes_back(
     cell: ExpandedCell, acme: httpx.Client, service: str
@@ -242,7 +178,7 @@ def test_an_answer_whose_process_is_killed_ends_and_is_answered_anew(cell: Expan
     process.end()
     process.start(VOICEHELPER_FAULT_POINTS="conversation.answer.effect=kill")
     process.wait()
-    _found_again(acme)
+    found_again(acme)
     question = {"content": "What is a quillon?"}
     seen: list[dict[str, Any]] = []
     with acme.stream("POST", path, json=question, headers={**STREAM, **key}) as response:
@@ -255,7 +191,7 @@ def test_an_answer_whose_process_is_killed_ends_and_is_answered_anew(cell: Expan
     assert process.running.wait(30) == -signal.SIGKILL
     process.start()
     process.wait()
-    _found_again(acme)
+    found_again(acme)
     answer = seen[0]["data"]["id"]
     with acme.stream("GET", f"{path}/{answer}/events", headers={"Last-Event-ID": "1"}, timeout=60) as response:
         rest = list(events(response))
@@ -270,11 +206,11 @@ def test_of_two_processes_of_indexing_one_may_die(cell: ExpandedCell, acme: http
     second.start()
     second.wait()
     try:
-        for document in [_upload(acme, f"A quillon of kind {number} is oiled.") for number in range(8)]:
-            _indexed(acme, document)
+        for document in [upload(acme, f"A quillon of kind {number} is oiled.") for number in range(8)]:
+            indexed(acme, document)
         first.end(signal.SIGKILL)
-        for document in [_upload(acme, f"A quillon of sort {number} is oiled.") for number in range(8)]:
-            _indexed(acme, document)
+        for document in [upload(acme, f"A quillon of sort {number} is oiled.") for number in range(8)]:
+            indexed(acme, document)
     finally:
         first.start()
         first.wait()
@@ -321,7 +257,7 @@ def test_an_answer_ends_before_its_process_does(cell: ExpandedCell, acme: httpx.
     process.end()
     process.start(VOICEHELPER_FAULT_POINTS="conversation.answer.before=sleep:3000")
     process.wait()
-    _found_again(acme)
+    found_again(acme)
     path = begin(acme)
     with acme.stream("POST", path, json={"content": "What is a quillon?"}, headers=STREAM) as response:
         stream = events(response)
@@ -337,7 +273,7 @@ def test_an_answer_ends_before_its_process_does(cell: ExpandedCell, acme: httpx.
     assert process.running.wait(30) == 0
     process.start()
     process.wait()
-    _found_again(acme)
+    found_again(acme)
 
 
 def test_certificates_are_replaced_under_way(cell: ExpandedCell, acme: httpx.Client) -> None:

@@ -17,6 +17,7 @@ from confluent_kafka import admin as kafka
 from voicehelper_core import cell_bundle, names
 from voicehelper_core.fault_points import STEPS
 from voicehelper_embedded.context import DATABASE, HOST
+from voicehelper_embedded.supervisor.unit import STABLE_SECONDS
 from voicehelper_embedded.tests import archived_tenant as world
 from voicehelper_embedded.throwaway import Platform
 
@@ -192,4 +193,4 @@ async def test_whenever_the_control_plane_dies_the_rotation_ends(platform: Platf
         assert made.status_code == 202, made.text
         path = f"/api/v1/knowledge/documents/{made.json()['id']}"
         world.until(lambda: client.get(path).json()["status"] == "indexed")
-    await asyncio.sleep(6)  # the supervisor lets those wait that die again before they have served for five seconds
+    await asyncio.sleep(STABLE_SECONDS + 1)  # the supervisor lets those wait that die again earlier

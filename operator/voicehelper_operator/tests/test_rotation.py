@@ -17,7 +17,8 @@ from voicehelper_crds.validation import validate
 from voicehelper_operator.cells import apply as applying
 from voicehelper_operator.cells import rotation
 from voicehelper_operator.slices.credentials import Rotation, digest
-from voicehelper_operator.tests.world import NOW, Crash, World
+from voicehelper_operator.tests.memory_store import NOW
+from voicehelper_operator.tests.world import Crash, World
 
 API = "voicehelper.io/v1alpha1"
 STORES = ("postgres", "kafka", "objects")

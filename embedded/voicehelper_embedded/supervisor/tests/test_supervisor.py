@@ -134,7 +134,7 @@ async def test_what_cannot_start_backs_off_and_says_why(house, Sleeper, eventual
 
 async def test_what_had_served_for_a_while_is_not_made_to_wait(house, Sleeper, eventually, monkeypatch):
     monkeypatch.setattr(unit, "BACKOFF_SECONDS", (0.05, 600.0))
-    monkeypatch.setattr(unit, "_STABLE_SECONDS", 0.2)
+    monkeypatch.setattr(unit, "STABLE_SECONDS", 0.2)
     keeper = house.supervisor().add(Sleeper("one"))
     for restarts in range(3):
         await eventually(keeper.ready.is_set)

@@ -1,0 +1,82 @@
+"""What runs cells, and whether their requests come to an end, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from voicehelper_operator.activity import NoActivity
+from voicehelper_operator.workloads.interface import StepFailed, WorkloadSpec, WorkloadState
+
+
+@dataclass
+class MemoryRuntime:
+    """``leaving`` is what runs until ``ready`` lets what takes its place answer; a runtime that is not ``seamless`` has
+    a gap instead, which is counted unless nobody was in the cell. With ``trouble`` what was there answers on.
+    """
+
+    topologies: ClassVar = frozenset({"compact"})
+    seamless: bool = True
+    step: Callable[[str], None] = lambda _: None
+    running: dict[str, WorkloadSpec] = field(default_factory=dict)
+    leaving: list[WorkloadSpec] = field(default_factory=list)
+    migrated: set[str] = field(default_factory=set)
+    restarts: dict[str, int] = field(default_factory=dict)
+    broken_migration: str = ""
+    ready: bool = True
+    trouble: str = ""
+    gaps: int = 0
+
+    def _state(self, cell_id: str) -> WorkloadState:
+        spec = self.running[cell_id]
+        state = "ready" if self.ready else "starting"
+        restarts = self.restarts.get(cell_id, 0)
+        settled = self.ready and not self.trouble and cell_id not in {item.cell_id for item in self.leaving}
+        addresses = ("127.0.0.1:1", "127.0.0.1:2")
+        return WorkloadState(self.ready, state, restarts, self.trouble, spec.release, *addresses, settled)
+
+    async def ensure(self, spec: WorkloadSpec) -> WorkloadState:
+        self.step("workload.before")
+        assert spec.cell_id in self.migrated, "code must not run before its migration"
+        before = self.running.get(spec.cell_id)
+        if self.ready:
+            self.leaving = [item for item in self.leaving if item.cell_id != spec.cell_id]
+        if before is not None and before.config != spec.config:
+            if self.seamless:
+                self.leaving.append(before)
+            else:
+                self.gaps += 1
+        self.running[spec.cell_id] = spec
+        self.step("workload.after")
+        return self._state(spec.cell_id)
+
+    async def observe(self, cell_id: str) -> WorkloadState | None:
+        return self._state(cell_id) if cell_id in self.running else None
+
+    async def sleep(self, spec: WorkloadSpec) -> bool:
+        await self.remove(spec.cell_id)
+        return True
+
+    async def remove(self, cell_id: str) -> None:
+        self.step("workload.remove.before")
+        self.running.pop(cell_id, None)
+        self.leaving = [item for item in self.leaving if item.cell_id != cell_id]
+        self.step("workload.remove.after")
+
+    async def run_once(self, spec: WorkloadSpec, command: str) -> str:
+        self.step("migrate.before")
+        if self.broken_migration:
+            raise StepFailed(self.broken_migration)
+        self.migrated.add(spec.cell_id)
+        self.step("migrate.after")
+        return 'starting\n{"schema_revision": "conversation=1"}\n'
+
+
+class MemoryActivity(NoActivity):
+    """``busy``: requests do not come to their end."""
+
+    busy = False
+
+    async def parked(self, cell_id: str) -> bool:
+        return not self.busy
