@@ -1,0 +1,1 @@
+"""Releases that go out cell by cell: waves, canary traffic, judgement, rollback."""
