@@ -163,8 +163,10 @@ def _property(
 
 
 def _value(annotation: Any, shown: dict[str, Any], definitions: dict[str, Any], *, defaults: bool) -> dict[str, Any]:
-    """The schema of a value: a model, a list, or a scalar with its bounds."""
+    """The schema of a value: a model, a list, a map of scalars, or a scalar with its bounds."""
     model = _model(annotation)
+    if isinstance(below := shown.get("additionalProperties"), dict):
+        return {"type": "object", "additionalProperties": _value(annotation, below, definitions, defaults=defaults)}
     if shown.get("type") == "array":
         items = _not_null(shown["items"])
         return {"type": "array", "items": _value(annotation, items, definitions, defaults=defaults)}

@@ -51,8 +51,8 @@ class Wave(Model):
 
 class FailurePolicy(Model):
     on_failure: Literal["Rollback", "Pause"] = "Rollback"
-    """What happens when ``maxFailedCells`` have failed: cells go back, or nothing more is begun until they are well or a
-    person decides."""
+    """What happens when ``maxFailedCells`` have failed: cells go back, or nothing more is begun until they are well
+    or a person decides."""
     scope: Literal["Cell", "Wave", "AllUpdated"] = "AllUpdated"
     """Which cells go back then: those that failed, all of their wave, all that have the release. A cell that fails
     before goes back alone."""

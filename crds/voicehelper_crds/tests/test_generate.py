@@ -14,7 +14,7 @@ from voicehelper_crds.meta import Model
 ALLOWED = {
     "type", "description", "properties", "required", "items", "default", "enum", "pattern", "minLength", "maxLength",
     "minimum", "maximum", "format", "x-kubernetes-validations", "x-kubernetes-list-type",
-    "x-kubernetes-list-map-keys", "x-kubernetes-preserve-unknown-fields",
+    "x-kubernetes-list-map-keys", "x-kubernetes-preserve-unknown-fields", "additionalProperties",
 }  # fmt: skip
 kinds = pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.kind_name)
 
@@ -63,7 +63,8 @@ def test_the_schema_is_structural_and_documented(kind):
         if schema["type"] == "array":
             assert "items" in schema, path
         elif schema["type"] == "object":
-            assert "properties" in schema or schema.get("x-kubernetes-preserve-unknown-fields"), path
+            known = {"properties", "additionalProperties", "x-kubernetes-preserve-unknown-fields"}
+            assert known & set(schema), path
         if path not in (".metadata",) and not path.endswith("[]"):
             assert schema["description"].strip(), path
         for key in schema.get("x-kubernetes-list-map-keys", ()):
@@ -90,7 +91,8 @@ def test_what_an_empty_spec_gets_from_the_api_server_is_what_the_model_gives(kin
                     value[name] = filled(below, value[name])
         return value
 
-    spec = {"planRef": "team", "admin": {"email": "a@b.example"}} if kind.kind_name == "Tenant" else {}
+    needed = {"Tenant": {"planRef": "team", "admin": {"email": "a@b.example"}}, "CellRelease": {"release": "r2"}}
+    spec = needed.get(kind.kind_name, {})
     model = kind.model_fields["spec"].annotation
     by_model = model.model_validate(spec).model_dump(mode="json", by_alias=True, exclude_none=True)
     by_server = filled(root(kind)["properties"]["spec"], dict(spec))

@@ -93,7 +93,7 @@ class Installation:
 
     def remove(self) -> None:
         """Tenants and cells with their data, the releases, and what a chart leaves on purpose."""
-        kinds = "tenants,cells,tenantplans,cellclasses"
+        kinds = "tenants,cells,tenantplans,cellclasses,cellreleases"
         listed = self.kubectl("get", kinds, "-o", "name", "--ignore-not-found").split()
         for name in (item for item in listed if item.startswith(("tenant.", "cell."))):
             self.kubectl(

@@ -45,7 +45,9 @@ def happened(before: CellReleaseStatus, now: CellReleaseStatus) -> Iterator[Happ
         yield Happening("Held", f"{now.held.reason}: {now.held.message}", warning=now.held.reason == "Failed")
     if now.ended is not None and (before.ended is None or before.ended.cause != now.ended.cause):
         text = f"{now.ended.actor}: {now.ended.message}"
-        yield Happening({"Failure": "Failed", "Rollback": "RollbackAsked", "Stop": "Stopped"}[now.ended.cause], text, True)
+        yield Happening(
+            {"Failure": "Failed", "Rollback": "RollbackAsked", "Stop": "Stopped"}[now.ended.cause], text, True
+        )
     if now.phase != before.phase and now.phase in ("Complete", "RolledBack", "Stopped", "Refused"):
         progressing = next((item.message for item in now.conditions if item.type == "Progressing"), "")
         yield Happening(now.phase, progressing, warning=now.phase != "Complete")

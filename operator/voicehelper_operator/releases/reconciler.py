@@ -47,9 +47,7 @@ class ReleaseReconciler:
                 await faults.point("operator.release.status.before")
                 # Of this version only: an operator that has lost its lease decided on something older.
                 version = seen.release.metadata.resource_version
-                updated = await self._store.update_status(
-                    CellRelease, name, advanced.status, resource_version=version
-                )
+                updated = await self._store.update_status(CellRelease, name, advanced.status, resource_version=version)
                 await faults.point("operator.release.status.recorded")
             metrics.STATUS_WRITES.labels(self.kind).inc()
             for item in happened(before, advanced.status):

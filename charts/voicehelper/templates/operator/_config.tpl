@@ -42,6 +42,7 @@
   "public_url" .Values.publicUrl
   "jwks_url" (include "voicehelper.jwksUrl" .)
   "release" (include "voicehelper.release" .)
+  "cells_follow" "rollouts"
   "webhook" (dict "enabled" .Values.operator.webhook.enabled "administrators" .Values.operator.webhook.administrators)
   "kubernetes" (dict
     "namespace" .Release.Namespace

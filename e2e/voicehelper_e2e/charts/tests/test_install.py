@@ -6,6 +6,7 @@ import json
 import time
 
 import pytest
+from voicehelper_crds import KINDS
 from voicehelper_e2e.charts import render
 from voicehelper_e2e.charts.tests.conftest import Cluster
 
@@ -88,4 +89,4 @@ def test_uninstalling_the_crds_deletes_no_crd_and_no_tenant(charts_cluster: Clus
         charts_cluster.helm("uninstall", "voicehelper-crds")
         assert "tenant.voicehelper.io/acme" in charts_cluster.kubectl("get", "tenants", "-o", "name")
     names = charts_cluster.kubectl("get", "crds", "-o", "name").split()
-    assert len([name for name in names if name.endswith(".voicehelper.io")]) == 4
+    assert len([name for name in names if name.endswith(".voicehelper.io")]) == len(KINDS)

@@ -10,6 +10,7 @@ from typing import Literal
 
 from voicehelper_crds import CellRelease, ObjectMeta
 from voicehelper_crds.models import CellReleaseSpec, CellReleaseStatus
+
 from voicehelper_operator.releases import windows
 from voicehelper_operator.releases.observe import Facts, Observation
 from voicehelper_operator.releases.plan import advance, finished

@@ -19,6 +19,7 @@ from voicehelper_crds.releases import (
     Strategy,
     Wave,
 )
+
 from voicehelper_operator.releases.plan import advance
 from voicehelper_operator.releases.progress import entries
 from voicehelper_operator.releases.tests.fleet import START, FakeCell, Fleet, fleet_of
