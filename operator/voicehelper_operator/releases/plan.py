@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from voicehelper_crds.models import CellReleaseStatus
-from voicehelper_crds.releases import ReleasePhase
+from voicehelper_crds.releases import ReleasePhase, Strategy
 
 from voicehelper_operator.engine.conditions import Judgement, merged, no, yes
 from voicehelper_operator.releases import waves
@@ -40,10 +40,10 @@ def advance(seen: Observation) -> Advanced:
     if finished(status) and (spec.rollback is None or seen.superseded or back or status.started_at is None):
         return Advanced(_told(seen, status), None)
     if status.started_at is None:
-        if seen.refusal is not None or seen.queued_behind or spec.state != "Run":
-            return _unbegun(seen, status)
         status.strategy = waves.settled(spec.strategy)
-        status.waves, status.started_at = waves.chosen(seen, status.strategy), now
+        if seen.refusal is not None or seen.queued_behind or spec.state != "Run":
+            return _unbegun(seen, status, status.strategy)
+        status.waves, status.started_at = waves.chosen(seen, status.strategy, now), now
     assert status.strategy is not None
     status.skipped = status.skipped or spec.skip
     noted(seen, status, status.strategy)
@@ -62,7 +62,9 @@ def _over(status: CellReleaseStatus) -> bool:
     return settled and all(wave.phase == "Done" for wave in status.waves)
 
 
-def _unbegun(seen: Observation, status: CellReleaseStatus) -> Advanced:
+def _unbegun(seen: Observation, status: CellReleaseStatus, strategy: Strategy) -> Advanced:
+    """Until it begins, the status shows the waves that it would have."""
+    status.waves = waves.chosen(seen, strategy, seen.release.metadata.creation_timestamp or seen.now)
     if seen.refusal is None and seen.release.spec.state == "Stop":
         status.finished_at = seen.now
     elif seen.refusal is None and not seen.queued_behind:

@@ -29,7 +29,7 @@ def settled(strategy: Strategy) -> Strategy:
     return strategy if strategy.waves else strategy.model_copy(update={"waves": shipped()}, deep=True)
 
 
-def chosen(seen: Observation, strategy: Strategy) -> list[WaveStatus]:
+def chosen(seen: Observation, strategy: Strategy, since: datetime) -> list[WaveStatus]:
     """All cells by wave, in the order in which they are begun; those that no rollout may take are told as left out."""
     wanted = [facts for facts in seen.cells.values() if selects(seen.release.spec.cell_selector, facts.labels)]
     left = {facts.name: facts for facts in wanted}
@@ -43,9 +43,9 @@ def chosen(seen: Observation, strategy: Strategy) -> list[WaveStatus]:
             taken = matching
         for item in taken:
             del left[item.name]
-        waves.append(_wave(seen, wave.name, taken))
+        waves.append(_wave(seen, wave.name, taken, since))
     if left:
-        waves.append(_wave(seen, REST, _ordered(left.values(), Wave(name=REST))))
+        waves.append(_wave(seen, REST, _ordered(left.values(), Wave(name=REST)), since))
     return waves
 
 
@@ -65,14 +65,14 @@ def newcomers(seen: Observation, waves: Sequence[WaveStatus]) -> list[ReleasedCe
         and selects(seen.release.spec.cell_selector, facts.labels)
         and not _left_out(seen, facts)
     ]
-    return [_entry(seen, facts) for facts in sorted(fresh, key=lambda item: item.name)]
+    return [_entry(seen, facts, seen.now) for facts in sorted(fresh, key=lambda item: item.name)]
 
 
-def _wave(seen: Observation, name: str, cells: Iterable[Facts]) -> WaveStatus:
-    return WaveStatus(name=name, since=seen.now, cells=[_entry(seen, facts) for facts in cells])
+def _wave(seen: Observation, name: str, cells: Iterable[Facts], since: datetime) -> WaveStatus:
+    return WaveStatus(name=name, since=since, cells=[_entry(seen, facts, since) for facts in cells])
 
 
-def _entry(seen: Observation, facts: Facts) -> ReleasedCell:
+def _entry(seen: Observation, facts: Facts, since: datetime) -> ReleasedCell:
     why = _left_out(seen, facts)
     return ReleasedCell(
         cell=facts.name,
@@ -80,7 +80,7 @@ def _entry(seen: Observation, facts: Facts) -> ReleasedCell:
         previous=facts.release,
         tenants=facts.tenants,
         phase="Skipped" if why else "Pending",
-        since=seen.now,
+        since=since,
         message=why,
     )
 

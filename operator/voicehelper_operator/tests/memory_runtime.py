@@ -26,20 +26,28 @@ class MemoryRuntime:
     broken_migration: str = ""
     ready: bool = True
     trouble: str = ""
+    bad: set[str] = field(default_factory=set)
+    """Releases that cannot start: what ran before goes on beside them."""
+    coming: dict[str, WorkloadSpec] = field(default_factory=dict)
     gaps: int = 0
 
     def _state(self, cell_id: str) -> WorkloadState:
         spec = self.running[cell_id]
         state = "ready" if self.ready else "starting"
         restarts = self.restarts.get(cell_id, 0)
-        settled = self.ready and not self.trouble and cell_id not in {item.cell_id for item in self.leaving}
+        trouble = self.trouble or ("it ended with status 1" if cell_id in self.coming else "")
+        settled = self.ready and not trouble and cell_id not in {item.cell_id for item in self.leaving}
         addresses = ("127.0.0.1:1", "127.0.0.1:2")
-        return WorkloadState(self.ready, state, restarts, self.trouble, spec.release, *addresses, settled)
+        return WorkloadState(self.ready, state, restarts, trouble, spec.release, *addresses, settled)
 
     async def ensure(self, spec: WorkloadSpec) -> WorkloadState:
         self.step("workload.before")
         assert spec.cell_id in self.migrated, "code must not run before its migration"
         before = self.running.get(spec.cell_id)
+        self.coming.pop(spec.cell_id, None)
+        if spec.release in self.bad and before is not None:
+            self.coming[spec.cell_id] = spec
+            return self._state(spec.cell_id)
         if self.ready:
             self.leaving = [item for item in self.leaving if item.cell_id != spec.cell_id]
         if before is not None and before.config != spec.config:

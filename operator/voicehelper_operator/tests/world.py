@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Literal
 from urllib.parse import urlsplit
 
 from voicehelper_core import cell_bundle, errors
 
 from voicehelper_operator.cells.apply import CellApplier
 from voicehelper_operator.cells.reconciler import CellReconciler
+from voicehelper_operator.releases.reconciler import ReleaseReconciler
 from voicehelper_operator.settings import OperatorSettings
 from voicehelper_operator.slices.credentials import CellCredentials
 from voicehelper_operator.tenants.apply import TenantApplier
@@ -46,6 +48,7 @@ class World:
         self.runtime, self.identity = MemoryRuntime(step), MemoryIdentity(self.store, step)
         self.keeper, self.activity = MemoryKeeper(self), MemoryActivity()
         self.now = datetime.now(UTC)
+        self.follow: Literal["platform", "rollouts"] = "platform"
         self.restart()
 
     async def _bundle(self, cell_id: str) -> dict[str, str]:
@@ -56,6 +59,7 @@ class World:
         self.keeper.making.clear()
         settings = OperatorSettings(
             release="r00000000001",
+            cells_follow=self.follow,
             router_url="http://router",
             objects_endpoint="http://s3",
             objects_admin_access_key="admin",
@@ -66,6 +70,7 @@ class World:
         self.cells = CellReconciler(applier, self.events)
         tenants = TenantApplier(self.store, self.secrets, self.slices, self.identity, self.keeper, 0)
         self.tenants = TenantReconciler(tenants, self.events, self, "http://router")
+        self.releases = ReleaseReconciler(settings, self.store, self.events, clock=lambda: self.now)
 
     def refused(self) -> list[str]:
         """Stores that let a workload not in by what it was told."""
@@ -89,8 +94,8 @@ class World:
     async def pass_once(self) -> None:
         """Every object once, in the order of the queue after a resync."""
         for kind, name in sorted(self.store.objects):
-            if kind in ("Cell", "Tenant"):
-                reconciler = self.cells if kind == "Cell" else self.tenants
+            if kind in ("Cell", "CellRelease", "Tenant"):
+                reconciler = {"Cell": self.cells, "CellRelease": self.releases, "Tenant": self.tenants}[kind]
                 try:
                     await reconciler.reconcile(name)
                 except errors.NotFound:

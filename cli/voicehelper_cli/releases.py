@@ -1,0 +1,151 @@
+"""CellReleases for people: make one, change what a person may change, show it, follow it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import yaml
+from voicehelper_core import errors
+from voicehelper_core.ports import ResourceStore
+from voicehelper_crds import API_VERSION, CellRelease
+
+from voicehelper_cli.failures import Failure
+from voicehelper_cli.manifests import Manifest
+from voicehelper_cli.output import age, say, table
+from voicehelper_cli.resources import apply, find
+from voicehelper_cli.views import document
+
+_LOOK_SECONDS = 1.0
+_ANSWER_SECONDS = 15.0
+_SHOWN = ("Failed", "RollingBack", "Upgrading", "RolledBack", "Skipped", "Pending", "Updated")
+
+
+async def begun(
+    store: ResourceStore, name: str, release: str, strategy: Path | None, more: dict[str, Any]
+) -> CellRelease:
+    """Make it, and wait until the operator has said something of it. Raises Failure where there is one already."""
+    spec: dict[str, Any] = {"release": release, **more}
+    if strategy is not None:
+        try:
+            spec["strategy"] = yaml.safe_load(strategy.read_text())
+        except yaml.YAMLError as error:
+            raise Failure(f"{strategy}: {error}") from None
+    wanted = {"apiVersion": API_VERSION, "kind": "CellRelease", "metadata": {"name": name}, "spec": spec}
+    try:
+        await store.get(CellRelease, name)
+    except errors.NotFound:
+        pass
+    else:
+        raise Failure(f"cellrelease/{name} is there already: choose another name")
+    await apply(store, Manifest(str(strategy or "the command line"), 1, wanted))
+    end = time.monotonic() + _ANSWER_SECONDS
+    while not (found := await find(store, CellRelease, name)).status.phase and time.monotonic() < end:
+        await asyncio.sleep(0.2)
+    made: CellRelease = found
+    if not made.status.phase:
+        raise Failure("the operator has not answered yet: see `voicehelper status`")
+    return made
+
+
+async def chosen(store: ResourceStore, name: str | None) -> CellRelease:
+    """By name, or the newest. Raises Failure where there is none."""
+    if name is not None:
+        found: CellRelease = await find(store, CellRelease, name)
+        return found
+    known = await store.list(CellRelease)
+    if not known:
+        raise Failure("there are no releases: begin one with `voicehelper release start NAME RELEASE`")
+    return max(known, key=lambda item: item.metadata.creation_timestamp or datetime.min.replace(tzinfo=UTC))
+
+
+async def changed(store: ResourceStore, name: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Replace the spec by what ``change`` makes of it. Raises Failure."""
+    while True:
+        release = await find(store, CellRelease, name)
+        wanted = document(release)
+        wanted.pop("status", None)
+        wanted["spec"] = change(wanted["spec"])
+        wanted["metadata"] = {
+            key: value for key, value in wanted["metadata"].items()
+            if key in ("name", "labels", "annotations", "resourceVersion")
+        }  # fmt: skip
+        try:
+            await store.apply(wanted)
+        except errors.Conflict:  # the operator has written its status meanwhile
+            continue
+        except errors.AppError as error:
+            raise Failure(error.detail) from None
+        return
+
+
+async def follow(store: ResourceStore, name: str | None) -> CellRelease:
+    """Print what changes until it is over; the last state."""
+    last: list[str] = []
+    release = await chosen(store, name)
+    while True:
+        told = [*lines(release)]
+        if told != last:
+            say("\n".join(told) + "\n")
+            last = told
+        if release.status.finished_at is not None or release.status.phase == "Refused":
+            return release
+        await asyncio.sleep(_LOOK_SECONDS)
+        release = await chosen(store, release.metadata.name)
+
+
+def text(release: CellRelease) -> str:
+    """All that there is to know of it now."""
+    return "\n".join([*lines(release), *(["", _cells(release)] if release.status.waves else [])])
+
+
+def lines(release: CellRelease) -> Iterator[str]:
+    """The head and a row a wave."""
+    status = release.status
+    progressing = next((item for item in status.conditions if item.type == "Progressing"), None)
+    yield f"{release.metadata.name}: release {release.spec.release}, {status.phase or 'not looked at yet'}" + (
+        f": {progressing.message}" if progressing is not None and progressing.message else ""
+    )
+    if status.skipped is not None:
+        yield f"  an emergency, says {status.skipped.actor}: {status.skipped.reason}"
+    if status.ended is not None:
+        yield f"  ended by {status.ended.actor} ({status.ended.cause}): {status.ended.message}"
+    if status.started_at is None and status.waves:
+        yield f"  takes at least {_least(release)}, the bakes; the waves that it would have now:"
+    if status.waves:
+        rows = [
+            [
+                wave.name,
+                wave.phase,
+                len(wave.cells),
+                sum(entry.tenants for entry in wave.cells),
+                _counted(Counter(entry.phase for entry in wave.cells)),
+            ]
+            for wave in status.waves
+        ]
+        yield from (f"  {row}" for row in table(["WAVE", "PHASE", "CELLS", "TENANTS", "OF THEM"], rows).splitlines())
+
+
+def _counted(phases: Counter[Any]) -> str:
+    return ", ".join(f"{phases[phase]} {phase}" for phase in _SHOWN if phases[phase])
+
+
+def _least(release: CellRelease) -> timedelta:
+    strategy, rules = release.status.strategy, {}
+    if strategy is not None:
+        rules = {wave.name: wave.bake.seconds for wave in strategy.waves}
+    return timedelta(seconds=sum(rules.get(wave.name, 0) for wave in release.status.waves if wave.cells))
+
+
+def _cells(release: CellRelease) -> str:
+    rows = [
+        [entry.cell, wave.name, entry.phase, age(entry.since), entry.tenants, entry.previous, entry.message]
+        for wave in release.status.waves
+        for entry in sorted(wave.cells, key=lambda item: _SHOWN.index(item.phase))
+    ]
+    return table(["CELL", "WAVE", "PHASE", "SINCE", "TENANTS", "FROM", "MESSAGE"], rows)
