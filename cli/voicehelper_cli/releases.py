@@ -45,12 +45,13 @@ async def begun(
         raise Failure(f"cellrelease/{name} is there already: choose another name")
     await apply(store, Manifest(str(strategy or "the command line"), 1, wanted))
     end = time.monotonic() + _ANSWER_SECONDS
-    while not (found := await find(store, CellRelease, name)).status.phase and time.monotonic() < end:
+    while True:
+        made: CellRelease = await find(store, CellRelease, name)
+        if made.status.phase:
+            return made
+        if time.monotonic() >= end:
+            raise Failure("the operator has not answered yet: see `voicehelper status`")
         await asyncio.sleep(0.2)
-    made: CellRelease = found
-    if not made.status.phase:
-        raise Failure("the operator has not answered yet: see `voicehelper status`")
-    return made
 
 
 async def chosen(store: ResourceStore, name: str | None) -> CellRelease:

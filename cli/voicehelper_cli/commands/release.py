@@ -112,9 +112,7 @@ def rollback(context: typer.Context, name: NameArgument, reason: ReasonOption) -
     _change(context, name, lambda spec: spec | asked, "goes back")
 
 
-async def _start(
-    home: Home, name: str, release: str, strategy: Path | None, more: dict[str, Any]
-) -> Any:
+async def _start(home: Home, name: str, release: str, strategy: Path | None, more: dict[str, Any]) -> Any:
     from voicehelper_cli.releases import begun
     from voicehelper_cli.resources import open_resources
 
@@ -140,9 +138,7 @@ async def _follow(home: Home, name: str | None) -> None:
         raise Failure(f"release '{last.metadata.name}' is {last.status.phase}")
 
 
-def _change(
-    context: typer.Context, name: str, change: Callable[[dict[str, Any]], dict[str, Any]], told: str
-) -> None:
+def _change(context: typer.Context, name: str, change: Callable[[dict[str, Any]], dict[str, Any]], told: str) -> None:
     async def work() -> None:
         from voicehelper_cli.releases import changed
         from voicehelper_cli.resources import open_resources

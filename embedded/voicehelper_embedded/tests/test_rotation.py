@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
-import httpx
 import pytest
 from confluent_kafka import KafkaException
 from confluent_kafka import admin as kafka
@@ -19,6 +16,7 @@ from voicehelper_core.fault_points import STEPS
 from voicehelper_embedded.context import DATABASE, HOST
 from voicehelper_embedded.supervisor.unit import STABLE_SECONDS
 from voicehelper_embedded.tests import archived_tenant as world
+from voicehelper_embedded.tests.clients import clients
 from voicehelper_embedded.throwaway import Platform
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
@@ -70,59 +68,6 @@ def broker(platform: Platform, user: str, password: str) -> set[str]:
     return set(kafka.AdminClient(settings).list_topics(timeout=8).topics)
 
 
-class Clients:
-    """Ask all the time; ``failed`` is what they were answered instead of what they asked for."""
-
-    def __init__(self, platform: Platform) -> None:
-        self._headers, self._router = platform.headers(NAME), platform.router
-        self.done, self.failed, self.slowest = 0, [], 0.0
-
-    async def run(self) -> None:
-        client = httpx.AsyncClient(base_url=self._router, headers=self._headers, timeout=60, trust_env=False)
-        async with client, asyncio.TaskGroup() as group:
-            for number in range(4):
-                group.create_task(self._read(client) if number % 2 else self._talk(client))
-
-    async def _ask(self, client: httpx.AsyncClient, method: str, path: str, **body: Any) -> httpx.Response:
-        began = time.monotonic()
-        try:
-            answer = await client.request(method, path, **body)
-        except httpx.HTTPError as error:
-            self.failed.append(f"{method} {path}: {type(error).__name__}: {error}")
-            raise
-        self.slowest = max(self.slowest, time.monotonic() - began)
-        self.done += 1
-        if answer.status_code >= 400:
-            self.failed.append(f"{method} {path}: {answer.status_code} {answer.text[:300]}")
-        return answer
-
-    async def _read(self, client: httpx.AsyncClient) -> None:
-        while True:
-            await self._ask(client, "GET", "/api/v1/conversations")
-            await asyncio.sleep(0.05)
-
-    async def _talk(self, client: httpx.AsyncClient) -> None:
-        made = await self._ask(client, "POST", "/api/v1/conversations", json={"title": "All the time"})
-        path = f"/api/v1/conversations/{made.json()['id']}/messages"
-        while True:
-            body, headers = {"content": "Which store keeps the vectors?"}, {"Accept": "text/event-stream"}
-            answer = await self._ask(client, "POST", path, json=body, headers=headers)
-            if "event: message.completed" not in answer.text:
-                self.failed.append(f"an answer without an end: {answer.text[-300:]}")
-            await asyncio.sleep(0.05)
-
-
-@asynccontextmanager
-async def clients(platform: Platform) -> AsyncIterator[Clients]:
-    made = Clients(platform)
-    task = asyncio.create_task(made.run())
-    await asyncio.sleep(2)
-    yield made
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    assert made.failed == []
-
-
 async def until_rotated(platform: Platform, before: dict[str, Any], seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not await asyncio.to_thread(is_rotated, platform, before):
@@ -156,7 +101,7 @@ async def test_no_request_fails_and_the_old_passwords_are_worth_nothing(platform
     for number in range(2):
         old, before = bundle(platform, cell_id), credentials(platform)
         await is_open(platform, cell_id, old)
-        async with clients(platform) as working:
+        async with clients(platform, NAME) as working:
             await asyncio.to_thread(rotate, platform, f"now-{number}-{time.time()}")
             await until_rotated(platform, before)
             done = working.done

@@ -50,7 +50,7 @@ class Observation:
     queued_behind: str = ""
     """Name of the release that has to end first."""
     superseded: bool = False
-    """Whether a later release has begun."""
+    """Whether cells have a later release."""
     refusal: tuple[str, str] | None = None
     """A reason and a message."""
 
@@ -150,9 +150,9 @@ def _ahead(release: CellRelease, others: Iterable[CellRelease]) -> str:
 
 def _superseded(release: CellRelease, others: Iterable[CellRelease]) -> bool:
     begun = release.status.started_at
-    return begun is not None and any(
-        item.status.started_at is not None and item.status.started_at > begun for item in others
-    )
+    later = [item for item in others if begun and item.status.started_at and item.status.started_at > begun]
+    entries = [entry for item in later for wave in item.status.waves for entry in wave.cells]
+    return any(entry.phase in ("Upgrading", "Updated", "Failed") for entry in entries)
 
 
 def _age(release: CellRelease) -> tuple[str, str]:

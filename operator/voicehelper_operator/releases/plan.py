@@ -124,6 +124,9 @@ def _judged(seen: Observation, status: CellReleaseStatus) -> list[Judgement]:
     if status.phase == "Refused" and seen.refusal is not None:
         return [no("Accepted", *seen.refusal), no("Progressing", *seen.refusal), no("Complete", "Refused")]
     accepted = yes("Accepted", "Valid")
+    if finished(status) and seen.superseded and seen.release.spec.rollback is not None and status.started_at:
+        later = no("Progressing", "Superseded", "cells have a later release: roll that one back first")
+        return [accepted, later, no("Complete", "Superseded", told)]
     match status.phase:
         case "Queued":
             waits = no("Progressing", "Queued", f"release '{seen.queued_behind}' has to end first")

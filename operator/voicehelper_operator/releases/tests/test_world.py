@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from voicehelper_crds import Cell, CellRelease
+
 from voicehelper_operator.releases.progress import entries
 from voicehelper_operator.tests.world import Crash, World
 
@@ -191,3 +192,21 @@ async def test_dying_at_any_effect_changes_nothing(bad):
     for at in range(1, total + 1):
         _, *found = await rollout(at)
         assert found == wanted, f"after it died at effect {at}"
+
+
+async def test_what_a_later_release_has_taken_is_not_taken_back():
+    world = await world_of(2)
+    await world.store.apply(document())
+    await go_on(world)
+    await world.store.apply(document("third", "r00000000003"))
+    await go_on(world, "third")
+    back = {"rollback": {"reason": "too late", "actor": "ops"}}
+    await world.store.apply(document(**back))
+    await world.settle()
+    release = await world.store.get(CellRelease, "next")
+    assert {item.reason for item in release.status.conditions} == {"Valid", "Superseded"}
+    assert await running(world) == {"r00000000003"}
+    await world.store.apply(document("third", "r00000000003", **back))
+    assert (await go_on(world, "third")).status.phase == "RolledBack"
+    await world.settle()
+    assert await running(world) == {FIRST}
