@@ -33,7 +33,7 @@ def finished(status: CellReleaseStatus) -> bool:
 
 def advance(seen: Observation) -> Advanced:
     """One step of the release."""
-    status = seen.release.status.model_copy(deep=True)
+    status = _copied(seen.release.status)
     spec, now = seen.release.spec, seen.now
     status.observed_generation = seen.release.metadata.generation or 0
     back = status.ended is not None and status.ended.cause == "Rollback"
@@ -53,6 +53,15 @@ def advance(seen: Observation) -> Advanced:
     if _over(status):
         status.finished_at = now
     return Advanced(_told(seen, status), _after(seen, status))
+
+
+def _copied(status: CellReleaseStatus) -> CellReleaseStatus:
+    """With waves and cells of its own; the rest is replaced, never changed. (A deep copy takes ten times as long.)"""
+    copied = status.model_copy()
+    copied.waves = [
+        wave.model_copy(update={"cells": [entry.model_copy() for entry in wave.cells]}) for wave in status.waves
+    ]
+    return copied
 
 
 def _over(status: CellReleaseStatus) -> bool:

@@ -2,41 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import Counter
 
 import pytest
 
+from voicehelper_e2e.kubernetes.asking import Asking
 from voicehelper_e2e.kubernetes.people import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600), pytest.mark.enable_socket]
 ANNOTATION = "voicehelper.io/rotate-credentials"
-
-
-class Asking:
-    """One question after the other from another thread; ``answers`` counts what came."""
-
-    def __init__(self, people, tenant):
-        self._client, self._stop = people.client(tenant), threading.Event()
-        self.answers, self._thread = Counter(), threading.Thread(target=self._run)
-
-    def _run(self):
-        while not self._stop.is_set():
-            try:
-                self.answers[self._client.get("/api/v1/conversations").status_code] += 1
-            except Exception as error:
-                self.answers[repr(error)] += 1
-            time.sleep(0.05)
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._stop.set()
-        self._thread.join(60)
-        self._client.close()
 
 
 def credentials(people):
