@@ -57,7 +57,8 @@ class FailurePolicy(Model):
     """Which cells go back then: those that failed, all of their wave, all that have the release. A cell that fails
     before goes back alone."""
     max_failed_cells: int = Field(default=1, ge=1, le=1000)
-    """The failure that ends the release. A cell that is upgraded may fail: no more are begun at once than are left."""
+    """The failure that ends the release, or, in a smaller wave, that of all its cells. A cell that is upgraded may fail:
+    no more are begun at once than may still fail."""
     unhealthy_seconds: int = Field(default=30, ge=1, le=3600)
     """How long a cell with the release, or a tenant in it, may be not ready before the cell has failed."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from voicehelper_crds.models import CellReleaseStatus
-from voicehelper_crds.releases import Ended, ReleasedCell, Strategy, WaveStatus
+from voicehelper_crds.releases import Ended, FailurePolicy, ReleasedCell, Strategy, WaveStatus
 
 from voicehelper_operator.releases.observe import Observation
 from voicehelper_operator.releases.progress import HAS_FAILED, IN_FLIGHT, entries, turn
@@ -14,6 +14,12 @@ from voicehelper_operator.releases.progress import HAS_FAILED, IN_FLIGHT, entrie
 def failed(status: CellReleaseStatus) -> int:
     """Cells that have failed with the release, whether they have gone back or not."""
     return sum(entry.phase in HAS_FAILED for _, entry in entries(status))
+
+
+def allowed(wave: WaveStatus, policy: FailurePolicy) -> int:
+    """The failure that ends the release in this wave: in a wave of one cell the first, whatever the policy bears."""
+    taking_part = sum(entry.phase != "Skipped" for entry in wave.cells)
+    return min(policy.max_failed_cells, max(1, taking_part))
 
 
 def decide(seen: Observation, status: CellReleaseStatus, strategy: Strategy) -> None:
@@ -29,7 +35,7 @@ def decide(seen: Observation, status: CellReleaseStatus, strategy: Strategy) -> 
         return
     broken = [(wave, entry) for wave, entry in entries(status) if entry.phase == "Failed"]
     if policy.on_failure == "Rollback" and broken:
-        if failed(status) < policy.max_failed_cells:
+        if failed(status) < min(allowed(wave, policy) for wave, _ in broken):
             _back(seen, (entry for _, entry in broken))
         else:
             told = "; ".join(f"cell '{entry.cell}': {entry.message}" for _, entry in broken)

@@ -270,3 +270,13 @@ def test_any_rollout_keeps_its_word_and_ends(waves, count, policy, faults, seed,
     if status.ended is not None and (status.ended.cause == "Rollback" or policy["scope"] == "AllUpdated"):
         going_on = status.ended.cause == "Stop"
         assert going_on or {cell.release for cell in cells} <= {"r1"}
+
+
+def test_the_one_box_ends_it_however_many_may_fail_later():
+    cells = fleet_of(40)
+    for cell in cells:
+        cell.fault = "sick-later"
+    waves = wave("one", max_cells=1, bake=600), wave("all", max_concurrency=5)
+    fleet = Fleet(spec(*waves, policy={"max_failed_cells": 5}), cells)
+    assert fleet.run().phase == "RolledBack"
+    assert len(fleet.touched) == 1
