@@ -1,7 +1,7 @@
 """Releases through simulated fleets: the real planner, pretended cells, failures and clock (seeded).
 
-Every step of every schedule is checked against what must always hold (``releases/tests/fleet.py``); a violation ends the
-benchmark. Blast radius is counted in cells that ever ran the bad release.
+Every step of every schedule is checked against what must always hold (``releases/tests/fleet.py``); a violation ends
+the benchmark. Blast radius is counted in cells that ever ran the bad release.
 """
 
 from __future__ import annotations

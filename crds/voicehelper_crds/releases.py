@@ -36,7 +36,7 @@ class Wave(Model):
     max_cells: int | None = Field(default=None, ge=1)
     """At most so many; empty: as many as the percentage says."""
     sort_key: Literal["Tenants", "Name", "Age"] = "Tenants"
-    """Which come first: those with the fewest tenants, by name, or the youngest."""
+    """Which come first: those with the fewest tenants (and those without any last), by name, or the youngest."""
     max_concurrency: int = Field(default=1, ge=1, le=1000)
     """Cells that are upgraded at once."""
     max_tenants: int | None = Field(default=None, ge=1)
@@ -57,8 +57,8 @@ class FailurePolicy(Model):
     """Which cells go back then: those that failed, all of their wave, all that have the release. A cell that fails
     before goes back alone."""
     max_failed_cells: int = Field(default=1, ge=1, le=1000)
-    """The failure that ends the release, or, in a smaller wave, that of all its cells. A cell that is upgraded may fail:
-    no more are begun at once than may still fail."""
+    """The failure that ends the release; where a wave has fewer cells, the failure of all of them does. A cell that is
+    upgraded may fail: no more are begun at once than may still fail."""
     unhealthy_seconds: int = Field(default=30, ge=1, le=3600)
     """How long a cell with the release, or a tenant in it, may be not ready before the cell has failed."""
 

@@ -16,10 +16,12 @@ def failed(status: CellReleaseStatus) -> int:
     return sum(entry.phase in HAS_FAILED for _, entry in entries(status))
 
 
-def allowed(wave: WaveStatus, policy: FailurePolicy) -> int:
-    """The failure that ends the release in this wave: in a wave of one cell the first, whatever the policy bears."""
-    taking_part = sum(entry.phase != "Skipped" for entry in wave.cells)
-    return min(policy.max_failed_cells, max(1, taking_part))
+def left(status: CellReleaseStatus, wave: WaveStatus, policy: FailurePolicy) -> int:
+    """How many more cells of the wave may fail; the last of them ends the release. In a wave of one cell that is the
+    first, whatever the policy bears.
+    """
+    of_wave = sum(entry.phase not in (*HAS_FAILED, "Skipped") for entry in wave.cells)
+    return min(policy.max_failed_cells - failed(status), of_wave)
 
 
 def decide(seen: Observation, status: CellReleaseStatus, strategy: Strategy) -> None:
@@ -35,7 +37,7 @@ def decide(seen: Observation, status: CellReleaseStatus, strategy: Strategy) -> 
         return
     broken = [(wave, entry) for wave, entry in entries(status) if entry.phase == "Failed"]
     if policy.on_failure == "Rollback" and broken:
-        if failed(status) < min(allowed(wave, policy) for wave, _ in broken):
+        if min(left(status, wave, policy) for wave, _ in broken) > 0:
             _back(seen, (entry for _, entry in broken))
         else:
             told = "; ".join(f"cell '{entry.cell}': {entry.message}" for _, entry in broken)

@@ -8,7 +8,7 @@ from voicehelper_crds.models import CellReleaseStatus
 from voicehelper_crds.releases import Held, ReleasedCell, Strategy, Wave, WavePhase, WaveStatus
 
 from voicehelper_operator.releases import windows
-from voicehelper_operator.releases.ending import allowed, failed
+from voicehelper_operator.releases.ending import left
 from voicehelper_operator.releases.observe import Observation
 from voicehelper_operator.releases.progress import IN_FLIGHT, OVER, entries, turn
 from voicehelper_operator.releases.waves import newcomers, rules_of
@@ -17,9 +17,14 @@ from voicehelper_operator.releases.waves import newcomers, rules_of
 def go(seen: Observation, status: CellReleaseStatus, strategy: Strategy) -> tuple[str, str] | None:
     """Take the waves as far as they may go now; why it goes no further though there is more to do."""
     _absorb(seen, status)
-    broken = [(wave, entry) for wave, entry in entries(status) if entry.phase == "Failed"]  # only where a person decides
-    if broken and failed(status) >= min(allowed(wave, strategy.failure_policy) for wave, _ in broken):
-        return "Failed", f"{', '.join(entry.cell for _, entry in broken)}: mend them, or set spec.rollback, or spec.state to Stop"
+    broken = [
+        (wave, entry) for wave, entry in entries(status) if entry.phase == "Failed"
+    ]  # only where a person decides
+    if broken and min(left(status, wave, strategy.failure_policy) for wave, _ in broken) <= 0:
+        return (
+            "Failed",
+            f"{', '.join(entry.cell for _, entry in broken)}: mend them, or set spec.rollback, or spec.state to Stop",
+        )
     for wave in status.waves:
         rules = rules_of(strategy, wave.name)
         held = _wave(seen, status, strategy, wave, rules)
@@ -80,7 +85,7 @@ def _begin(
     if not _urgent(seen) and (shut := windows.closed(strategy, seen.now)):
         return shut
     flying = [entry for _, entry in entries(status) if entry.phase in IN_FLIGHT]
-    room = min(rules.max_concurrency, allowed(wave, strategy.failure_policy) - failed(status))
+    room = min(rules.max_concurrency, left(status, wave, strategy.failure_policy))
     well = [entry for entry in waiting if not seen.cells[entry.cell].unready_since]
     open_now = [entry for entry in well if _urgent(seen) or _may_disturb(seen, entry)]
     for entry in open_now:

@@ -95,6 +95,6 @@ def _ordered(cells: Iterable[Facts], wave: Wave) -> list[Facts]:
         case "Name":
             return by_name
         case "Tenants":
-            return sorted(by_name, key=lambda item: item.tenants)
+            return sorted(by_name, key=lambda item: (not item.tenants, item.tenants))  # nobody tells of an empty one
         case "Age":
             return sorted(by_name, key=lambda item: item.created or _NEVER, reverse=True)
