@@ -139,10 +139,11 @@ async def run(
     endpoint = settings.public_url or settings.router_url
     tenant_applier = TenantApplier(store, ours, slices, identity, archives.keeper)
     tenants = TenantReconciler(tenant_applier, events, prober, endpoint, wake)
+    releases = ReleaseReconciler(settings, store, events)
     workers = [
         Worker(cells, queues[0], settings.workers, leading),
         Worker(tenants, queues[1], settings.workers, leading),
-        Worker(ReleaseReconciler(settings, store, events), queues[2], 1, leading),
+        Worker(releases, queues[2], 1, leading),
     ]
     jobs = [
         lead(lease, settings.holder, settings.lease_seconds, leading),
@@ -158,7 +159,7 @@ async def run(
     for task in (*tasks, waiting):
         task.cancel()
     results = await asyncio.gather(*tasks, return_exceptions=True)
-    for close in (archives.close, *around.closing, runtime.close):
+    for close in (archives.close, releases.close, *around.closing, runtime.close):
         with contextlib.suppress(Exception):
             await close()
     failed = [result for result in results if isinstance(result, Exception)]

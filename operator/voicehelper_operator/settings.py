@@ -83,6 +83,8 @@ class OperatorSettings(BaseAppSettings):
     cells_follow: Literal["platform", "rollouts"] = "platform"
     """Whether cells without a pin run the platform's release at once, or go on with theirs until a CellRelease takes
     them along."""
+    release_webhook: str = Field(default="", pattern=r"^(https?://\S+)?$")
+    """URL that is sent a JSON document for each hold, failure and end of a CellRelease; empty tells nobody."""
     cell_settings: dict[str, Any] = Field(default_factory=dict)
     """Further settings of every cell, such as those of a model provider."""
     credentials_days: int = Field(default=90, ge=0, le=3650)

@@ -6,12 +6,15 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from voicehelper_core import faults
+from voicehelper_core.errors import NotFound
 from voicehelper_core.ports import EventRecorder, ResourceStore
 from voicehelper_crds import CellRelease
 
 from voicehelper_operator.engine import metrics
 from voicehelper_operator.engine.loop import Result
 from voicehelper_operator.releases.events import happened
+from voicehelper_operator.releases.metrics import HAPPENINGS, ReleaseMetrics
+from voicehelper_operator.releases.notices import Notices
 from voicehelper_operator.releases.observe import observe
 from voicehelper_operator.releases.plan import advance
 from voicehelper_operator.settings import OperatorSettings
@@ -37,10 +40,19 @@ class ReleaseReconciler:
     ) -> None:
         self._store, self._events, self._clock = store, events, clock
         self._refusal = _FOLLOWING if settings.cells_follow == "platform" else None
+        self._notices, self._metrics = Notices(settings.release_webhook), ReleaseMetrics()
+
+    async def close(self) -> None:
+        """Close the connection of notices."""
+        await self._notices.close()
 
     async def reconcile(self, name: str) -> Result:
         """Raises NotFound when it is gone, Conflict when somebody wrote meanwhile."""
-        seen = await observe(self._store, name, self._clock(), refusal=self._refusal)
+        try:
+            seen = await observe(self._store, name, self._clock(), refusal=self._refusal)
+        except NotFound:
+            self._metrics.forget(name)
+            raise
         advanced, before = advance(seen), seen.release.status
         if advanced.status != before:
             with metrics.step(self.kind, "status"):
@@ -51,5 +63,8 @@ class ReleaseReconciler:
                 await faults.point("operator.release.status.recorded")
             metrics.STATUS_WRITES.labels(self.kind).inc()
             for item in happened(before, advanced.status):
+                HAPPENINGS.labels(item.reason).inc()
+                self._notices.tell(updated, item)
                 await self._events.record(updated, item.reason, item.message, warning=item.warning)
+        self._metrics.show(seen.release.model_copy(update={"status": advanced.status}))
         return Result(advanced.after)
