@@ -18,7 +18,6 @@ from voicehelper_operator.slices.credentials import CellCredentials
 from voicehelper_operator.slices.interface import CellRef
 from voicehelper_operator.slices.s3 import S3ObjectsSlice
 
-
 _PLATFORM, _OTHERS = "on the platform", "beside it"
 """Groups of integration tests: ``make integration`` runs each in a process of its own (pytest-xdist)."""
 

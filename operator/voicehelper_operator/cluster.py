@@ -69,7 +69,7 @@ async def serve(
             from voicehelper_operator import vault_store  # no other way needs its client
 
             vault = await vault_store.opened(settings, stop)
-        secrets: SecretStore = vault.secrets if vault else KubernetesSecretStore(api, namespace, manager=MANAGER)
+        secrets: SecretStore = vault.secrets if vault else KubernetesSecretStore(fenced, namespace, manager=MANAGER)
         try:
             await app.run(
                 settings,

@@ -7,11 +7,13 @@ import builtins
 import contextlib
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+from aiohttp.connector import Connection
 from kubernetes.aio import client, config
 from kubernetes.aio.client.exceptions import ApiException
 from kubernetes.aio.dynamic import DynamicClient
@@ -46,6 +48,17 @@ class Gone(errors.Unavailable):
     """What a watch or a list wanted to go on from is not kept any more: list anew."""
 
 
+_fence: ContextVar[Callable[[], None]] = ContextVar("fence", default=lambda: None)
+
+
+class _FencedRequest(aiohttp.ClientRequest):
+    """Asks the fence when there is a connection: between a question before that and the bytes others are at work."""
+
+    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+        _fence.get()()
+        return await super().send(conn)
+
+
 async def connect(kubeconfig: Path | None = None) -> Api:
     """The API of a kubeconfig, or of the cluster that this process runs in. Raises Unavailable."""
     settings = client.Configuration()
@@ -56,7 +69,7 @@ async def connect(kubeconfig: Path | None = None) -> Api:
             config.load_incluster_config(settings)  # type: ignore[no-untyped-call]
     except (config.ConfigException, OSError) as error:
         raise errors.Unavailable(f"there is no Kubernetes to speak to: {error}") from None
-    settings.client_session_kwargs = {"trust_env": False}
+    settings.client_session_kwargs = {"trust_env": False, "request_class": _FencedRequest}
     return Api(client.ApiClient(settings))
 
 
@@ -211,8 +224,7 @@ class Api:
         timeout: aiohttp.ClientTimeout | None = None,
     ) -> Any:
         pairs = [(key, value) for key, value in (query or {}).items() if value]
-        if method != "GET":
-            self._fence()
+        fenced = _fence.set(self._fence if method != "GET" else lambda: None)
         code = "0"
         try:
             response = await self._client.request(
@@ -226,6 +238,7 @@ class Api:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _unavailable(error) from None
         finally:
+            _fence.reset(fenced)
             metrics.REQUESTS.labels(verb, kind.name, code).inc()
         return response
 

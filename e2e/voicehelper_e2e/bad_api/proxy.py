@@ -163,8 +163,9 @@ async def bad_api(server: ApiServer, schedule: Schedule, folder: Path) -> AsyncI
     """Before the API server, until the end of the block."""
     folder.mkdir(parents=True, exist_ok=True)
     bad = BadApi(server, schedule, folder)
+    connector = aiohttp.TCPConnector(limit=0)  # watches of operators that were killed go on for minutes
     async with aiohttp.ClientSession(
-        auto_decompress=True, read_bufsize=2**22, timeout=aiohttp.ClientTimeout(total=300)
+        auto_decompress=True, read_bufsize=2**22, timeout=aiohttp.ClientTimeout(total=300), connector=connector
     ) as session:
         runner = await bad.serve(session)
         try:

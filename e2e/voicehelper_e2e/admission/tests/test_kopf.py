@@ -48,7 +48,14 @@ async def test_nothing_is_written_but_the_webhook_configuration_and_the_certific
         "/apis/events.k8s.io/v1", "/apis/admissionregistration.k8s.io/v1", "/apis/kopf.dev/v1", "/apis/zalando.org/v1",
     }, "it looks which kinds there are, and at no object"  # fmt: skip
     watched = {item["objectRef"]["resource"] for item in asked if item["verb"] == "watch"}
-    assert watched == {"tenants", "cells", "tenantplans", "cellclasses", "validatingwebhookconfigurations"}
+    assert watched == {
+        "tenants",
+        "cells",
+        "tenantplans",
+        "cellclasses",
+        "cellreleases",
+        "validatingwebhookconfigurations",
+    }
     for kind in OURS.values():
         for item in (await api.list(kind))[0]:
             assert "kopf" not in json.dumps(item)
