@@ -50,17 +50,20 @@ class ProcessRuntime:
         return None if answer.status_code == 404 else _state(answer.json())
 
     async def changes(self) -> AsyncIterator[str]:
-        """A process that ended or became ready is news at once, not at the next resync."""
-        known: dict[str, tuple[bool, int]] | None = None
+        """A process that ended, became ready, or took another's place is news at once, not at the next resync."""
+        known: dict[str, tuple[Any, ...]] | None = None
         while True:
             with contextlib.suppress(Unavailable):
                 answer = await self._call("GET", "/workloads")
-                states = {raw["name"]: (raw["state"] == "ready", raw["restarts"]) for raw in answer.json()}
+                states = {
+                    raw["name"]: (raw["state"] == "ready", raw["restarts"], raw["http"], raw["settled"])
+                    for raw in answer.json()
+                }
                 if known is not None:
                     for name in {name for name, _ in states.items() ^ known.items()}:
                         yield name
                 known = states
-            starting = any(not ready for ready, _ in (known or {}).values())
+            starting = any(not settled for *_, settled in (known or {}).values())
             await asyncio.sleep(_STARTING_SECONDS if starting else _LOOK_SECONDS)
 
     async def sleep(self, spec: WorkloadSpec) -> bool:
