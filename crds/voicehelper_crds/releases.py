@@ -102,6 +102,15 @@ class Strategy(Model):
     freezes: list[Freeze] = Field(default_factory=list, max_length=50)
     """When none may be."""
 
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            path=".waves",
+            message="the waves of a release have different names",
+            cel="!has(self.waves) || self.waves.all(one, self.waves.exists_one(other, other.name == one.name))",
+            holds=lambda strategy: len({wave.name for wave in strategy.waves}) == len(strategy.waves),
+        ),
+    )
+
 
 class Approval(Model):
     wave: ResourceName

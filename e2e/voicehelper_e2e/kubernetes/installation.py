@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 from voicehelper_cli.failures import Failure
 from voicehelper_core.names import PUBLIC_TENANT
+from voicehelper_crds import KINDS
 
 from voicehelper_e2e.charts import tools
 from voicehelper_e2e.cluster.at_hand import AtHand
@@ -93,7 +94,7 @@ class Installation:
 
     def remove(self) -> None:
         """Tenants and cells with their data, the releases, and what a chart leaves on purpose."""
-        kinds = "tenants,cells,tenantplans,cellclasses,cellreleases"
+        kinds = "tenants,cells,tenantplans,cellclasses"
         listed = self.kubectl("get", kinds, "-o", "name", "--ignore-not-found").split()
         for name in (item for item in listed if item.startswith(("tenant.", "cell."))):
             self.kubectl(
@@ -102,7 +103,7 @@ class Installation:
         for kind in kinds.split(","):
             self.kubectl("delete", kind, "--all", "--timeout=180s")
         self.uninstall()
-        self.kubectl("delete", "crd", "--ignore-not-found", *(f"{kind}.voicehelper.io" for kind in kinds.split(",")))
+        self.kubectl("delete", "crd", "--ignore-not-found", *(f"{kind.plural}.voicehelper.io" for kind in KINDS.values()))
         self.kubectl("delete", "namespace", NAMESPACE, "voicehelper-monitoring", "--timeout=120s")
 
     def uninstall(self) -> None:

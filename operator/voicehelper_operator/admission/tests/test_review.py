@@ -335,3 +335,25 @@ def test_only_what_a_question_is_about_is_looked_at():
     assert names(TEAM, None) == {"Tenant"}
     assert names(STANDARD, None) == {"Cell", "TenantPlan"}
     assert names(None, TEAM) == set()
+
+
+class TestReleases:
+    """One that is under way cannot be deleted; every kind has a rule."""
+
+    @pytest.mark.parametrize(
+        ("status", "refused"),
+        [({}, False), ({"startedAt": DELETING}, True), ({"startedAt": DELETING, "finishedAt": DELETING}, False)],
+    )
+    def test_a_deletion(self, status, refused):
+        old = body("CellRelease", "spring", {"release": "r2"}, status=status)
+        found = review(Request("DELETE", "CellRelease", old, None, "ops"), World(), TRUST)
+        assert (found is not None) is refused
+        if found is not None:
+            assert found.code == 409 and "spec.state" in found.message
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_every_kind_can_be_asked_about(self, kind):
+        needed = {"Tenant": {"planRef": "team", "admin": {"email": "a@b.example"}}, "CellRelease": {"release": "r2"}}
+        new = body(kind, "one", needed.get(kind, {}))
+        review(Request("CREATE", kind, None, new, "ops"), World(), TRUST)
+        review(Request("DELETE", kind, new, None, "ops"), World(), TRUST)
