@@ -103,7 +103,9 @@ class Installation:
         for kind in kinds.split(","):
             self.kubectl("delete", kind, "--all", "--timeout=180s")
         self.uninstall()
-        self.kubectl("delete", "crd", "--ignore-not-found", *(f"{kind.plural}.voicehelper.io" for kind in KINDS.values()))
+        self.kubectl(
+            "delete", "crd", "--ignore-not-found", *(f"{kind.plural}.voicehelper.io" for kind in KINDS.values())
+        )
         self.kubectl("delete", "namespace", NAMESPACE, "voicehelper-monitoring", "--timeout=120s")
 
     def uninstall(self) -> None:
