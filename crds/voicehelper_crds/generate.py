@@ -24,7 +24,7 @@ _KEEP = {"helm.sh/resource-policy": "keep", "argocd.argoproj.io/sync-options": "
 """Neither uninstalling the chart nor pruning may delete a CRD: every tenant would go with it."""
 HEADER = "# Generated from voicehelper_crds.models by `make crds-yaml`; do not edit.\n"
 
-_KEYS = {"conditions": "type", "slices": "store", "workloads": "name"}
+_KEYS = {"conditions": "type", "slices": "store", "workloads": "name", "waves": "name"}
 """Lists that are maps, and the field that tells their entries apart."""
 
 _KEPT = ("type", "enum", "pattern", "minLength", "maxLength", "minimum", "maximum", "format")
@@ -169,7 +169,8 @@ def _value(annotation: Any, shown: dict[str, Any], definitions: dict[str, Any], 
         return {"type": "object", "additionalProperties": _value(annotation, below, definitions, defaults=defaults)}
     if shown.get("type") == "array":
         items = _not_null(shown["items"])
-        return {"type": "array", "items": _value(annotation, items, definitions, defaults=defaults)}
+        bound = {"maxItems": shown["maxItems"]} if "maxItems" in shown else {}
+        return {"type": "array", **bound, "items": _value(annotation, items, definitions, defaults=defaults)}
     if model is not None:
         return _object(model, definitions, defaults=defaults)
     kept = {key: shown[key] for key in _KEPT if key in shown}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, field_validator
+from pydantic_core import PydanticCustomError
 
 from voicehelper_crds.meta import Condition, LabelValue, Model, ResourceId, ResourceName, Rule, immutable
 from voicehelper_crds.resource import Resource
@@ -102,14 +103,13 @@ class Strategy(Model):
     freezes: list[Freeze] = Field(default_factory=list, max_length=50)
     """When none may be."""
 
-    rules: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            path=".waves",
-            message="the waves of a release have different names",
-            cel="!has(self.waves) || self.waves.all(one, self.waves.exists_one(other, other.name == one.name))",
-            holds=lambda strategy: len({wave.name for wave in strategy.waves}) == len(strategy.waves),
-        ),
-    )
+    @field_validator("waves")
+    @classmethod
+    def _named_apart(cls, waves: list[Wave]) -> list[Wave]:
+        """The API server knows it from the list's key."""
+        if len({wave.name for wave in waves}) != len(waves):
+            raise PydanticCustomError("names", "the waves of a release have different names")
+        return waves
 
 
 class Approval(Model):

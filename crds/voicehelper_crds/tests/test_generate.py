@@ -14,7 +14,7 @@ from voicehelper_crds.meta import Model
 ALLOWED = {
     "type", "description", "properties", "required", "items", "default", "enum", "pattern", "minLength", "maxLength",
     "minimum", "maximum", "format", "x-kubernetes-validations", "x-kubernetes-list-type",
-    "x-kubernetes-list-map-keys", "x-kubernetes-preserve-unknown-fields", "additionalProperties",
+    "x-kubernetes-list-map-keys", "x-kubernetes-preserve-unknown-fields", "additionalProperties", "maxItems",
 }  # fmt: skip
 kinds = pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.kind_name)
 

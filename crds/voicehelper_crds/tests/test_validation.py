@@ -17,6 +17,16 @@ from voicehelper_crds.validation import ValidationFailed, validate, validate_upd
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 
 
+def release(*waves):
+    spec = {"release": "r2", "strategy": {"waves": [*waves]}}
+    return {
+        "apiVersion": "voicehelper.io/v1alpha1",
+        "kind": "CellRelease",
+        "metadata": {"name": "spring"},
+        "spec": spec,
+    }
+
+
 def tenant(**paths: Any) -> dict[str, Any]:
     """A valid Tenant, with values set at ``a__b``."""
     manifest: dict[str, Any] = {
@@ -86,6 +96,8 @@ def test_examples_are_valid_and_survive_a_round_trip(path):
         (tenant(spec__displayName=float("nan")), "(document)", "JSON"),
         (tenant(spec__displayName={1, 2}), "(document)", "JSON"),
         (tenant(metadata__annotations={"a": "x" * 300_000}), "(document)", "at most 262144"),
+        (release({"name": "a"}, {"name": "a"}), "spec.strategy.waves", "different names"),
+        (release({"name": "a", "percent": 0}), "spec.strategy.waves[0].percent", "1"),
         ("text", "(document)", "mapping"),
         ([tenant()], "(document)", "a list"),
         (None, "(document)", "nothing"),
