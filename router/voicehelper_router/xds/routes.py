@@ -25,7 +25,7 @@ EVENTS_IDLE_TIMEOUT = "40s"  # cells send a heartbeat every 10 s
 ARCHIVE_IDLE_TIMEOUT = "900s"  # while a large archive is verified, nothing is said
 GRPC_IDLE_TIMEOUT = "120s"  # clients set deadlines of their own
 _RETRY = {
-    "retry_on": "connect-failure,refused-stream,reset-before-request",
+    "retry_on": "connect-failure,refused-stream,reset",  # of reads only: a pod that leaves closes what Envoy keeps open
     "num_retries": 2,
     "retry_back_off": {"base_interval": "0.05s", "max_interval": "0.5s"},
 }
