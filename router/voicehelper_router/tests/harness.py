@@ -53,6 +53,8 @@ class Upstream:
         self.paths: Counter[str] = Counter()
         self.pause = 0.0
         """Seconds until it answers."""
+        self.hangs_up = 0
+        """On how many requests it closes the connection instead of answering."""
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -78,6 +80,9 @@ class Upstream:
                 self.requests += 1
                 self.paths[path] += 1
                 await asyncio.sleep(self.pause)
+                if self.hangs_up:
+                    self.hangs_up -= 1
+                    break
                 if path.endswith("/sse"):
                     await self._stream(writer)
                     break

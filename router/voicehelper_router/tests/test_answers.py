@@ -47,6 +47,20 @@ async def test_cell_that_is_down(router: RouterUnderTest) -> None:
         await router.b.start()
 
 
+@pytest.mark.parametrize(("method", "status", "asked"), [("GET", 200, 2), ("POST", 503, 1)])
+async def test_a_process_that_leaves_closes_the_connection(
+    router: RouterUnderTest, method: str, status: int, asked: int
+) -> None:
+    """It may have got the request: a read is asked again, a write is not."""
+    await router.get()  # so that a connection is kept open
+    before, router.a.hangs_up = router.a.requests, 1
+    try:
+        response = await router.get(method=method)
+    finally:
+        router.a.hangs_up = 0
+    assert (response.status_code, router.a.requests - before) == (status, asked)
+
+
 async def test_cell_that_hangs(router: RouterUnderTest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only what may take long is waited for longer: an upload, a whole answer of the model."""
     monkeypatch.setattr(routes, "REQUEST_TIMEOUT", "0.3s")
