@@ -17,6 +17,7 @@ from voicehelper_operator.slices.credentials import CellCredentials
 from voicehelper_operator.slices.interface import CellRef
 from voicehelper_operator.slices.s3 import S3ObjectsSlice
 
+
 @pytest.fixture(scope="session")
 def platform() -> Iterator[Platform]:
     """The whole platform with the two example tenants ``acme`` (shared cell) and ``globex`` (dedicated)."""
