@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, StringConstraints, field_validator
 from pydantic_core import PydanticCustomError
 
+from voicehelper_crds.cells import MaintenanceWindow
 from voicehelper_crds.meta import Condition, LabelValue, Model, ResourceId, ResourceName, Rule, immutable
 from voicehelper_crds.resource import Resource
 
@@ -64,11 +65,7 @@ class FailurePolicy(Model):
     """How long a cell with the release, or a tenant in it, may be not ready before the cell has failed."""
 
 
-class ReleaseWindow(Model):
-    start: Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] = "02:00"
-    """UTC, HH:MM."""
-    hours: int = Field(default=4, ge=1, le=24)
-    """How long it lasts."""
+class ReleaseWindow(MaintenanceWindow):
     days: list[Literal["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]] = Field(default_factory=list, max_length=7)
     """Days on which it begins; none means every day."""
 

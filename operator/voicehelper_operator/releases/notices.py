@@ -29,12 +29,12 @@ class Notices:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._http = httpx.AsyncClient(timeout=_SECONDS, trust_env=False)
+        self._http = httpx.AsyncClient(timeout=_SECONDS, trust_env=False) if url else None
         self._sending: set[asyncio.Task[None]] = set()
 
     def tell(self, release: CellRelease, item: Happening) -> None:
         """Send it soon."""
-        if not self._url or item.reason not in TOLD:
+        if self._http is None or item.reason not in TOLD:
             return
         body = {
             "release": release.metadata.name,
@@ -44,16 +44,16 @@ class Notices:
             "message": item.message,
             "warning": item.warning,
         }
-        task = asyncio.create_task(self._send(body))
+        task = asyncio.create_task(self._send(self._http, body))
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
 
-    async def _send(self, body: dict[str, object]) -> None:
+    async def _send(self, http: httpx.AsyncClient, body: dict[str, object]) -> None:
         why = ""
         for attempt in range(_TRIES):
             await asyncio.sleep(attempt * _PAUSE_SECONDS)
             try:
-                answer = await self._http.post(self._url, json=body)
+                answer = await http.post(self._url, json=body)
             except httpx.HTTPError as error:
                 why = type(error).__name__
                 continue
@@ -67,4 +67,5 @@ class Notices:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_SECONDS):
                 await asyncio.gather(*self._sending, return_exceptions=True)
-        await self._http.aclose()
+        if self._http is not None:
+            await self._http.aclose()

@@ -17,18 +17,18 @@ def closed(strategy: Strategy, now: datetime) -> tuple[str, str] | None:
         if _aware(freeze.begin) <= now < _aware(freeze.end):
             why = f" ({freeze.reason})" if freeze.reason else ""
             return "Frozen", f"no cell is begun until {freeze.end:%Y-%m-%d %H:%M} UTC{why}"
-    if strategy.windows and not any(_within(window, window.days, now) for window in strategy.windows):
+    if strategy.windows and not any(_open(window, now, window.days) for window in strategy.windows):
         return "OutsideWindow", f"cells are begun {_told(strategy.windows)} UTC only"
     return None
 
 
 def may_disturb(window: MaintenanceWindow | None, now: datetime) -> bool:
     """Whether a cell's own window is open."""
-    return window is None or _within(window, (), now)
+    return window is None or _open(window, now)
 
 
-def _within(window: ReleaseWindow | MaintenanceWindow, days: Iterable[str], now: datetime) -> bool:
-    """A window may reach into the next day; ``days`` are those on which it begins."""
+def _open(window: MaintenanceWindow, now: datetime, days: Iterable[str] = ()) -> bool:
+    """A window may reach into the next day; ``days`` are those on which it begins, none means every day."""
     hour, minute = map(int, window.start.split(":"))
     allowed = tuple(days) or _DAYS
     for back in (0, 1):
