@@ -17,14 +17,11 @@ from voicehelper_operator.releases.waves import newcomers, rules_of
 def go(seen: Observation, status: CellReleaseStatus, strategy: Strategy) -> tuple[str, str] | None:
     """Take the waves as far as they may go now; why it goes no further though there is more to do."""
     _absorb(seen, status)
-    broken = [
-        (wave, entry) for wave, entry in entries(status) if entry.phase == "Failed"
-    ]  # only where a person decides
+    # Only where a person decides: otherwise they are on their way back already.
+    broken = [(wave, entry) for wave, entry in entries(status) if entry.phase == "Failed"]
     if broken and min(left(status, wave, strategy.failure_policy) for wave, _ in broken) <= 0:
-        return (
-            "Failed",
-            f"{', '.join(entry.cell for _, entry in broken)}: mend them, or set spec.rollback, or spec.state to Stop",
-        )
+        names = ", ".join(entry.cell for _, entry in broken)
+        return "Failed", f"{names}: mend them, or set spec.rollback, or spec.state to Stop"
     for wave in status.waves:
         rules = rules_of(strategy, wave.name)
         held = _wave(seen, status, strategy, wave, rules)
