@@ -42,7 +42,7 @@ quick: env ## Run the quick tests only, one process a core (about a minute and a
 .PHONY: integration
 integration: env ## Run the tests on the real stores (the first time, programs of theirs are built for some minutes)
 	@$(BIN)/python -m voicehelper_e2e.cluster programs
-	@$(BIN)/python -m pytest -m "integration and not cluster" $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "integration and not cluster" $(ARGS)
 
 .PHONY: bench
 bench: env ## Measure (BENCH="router cdc" for some, ARGS=--quick): JSON lines, and docs/benchmarks.md after a whole run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +17,25 @@ from voicehelper_operator.settings import OperatorSettings
 from voicehelper_operator.slices.credentials import CellCredentials
 from voicehelper_operator.slices.interface import CellRef
 from voicehelper_operator.slices.s3 import S3ObjectsSlice
+
+_PLATFORM, _OTHERS = "on the platform", "beside it"
+"""Groups of integration tests: ``make integration`` runs each in a process of its own (pytest-xdist)."""
+
+
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the marks in the same hook
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests on the platform share one, so they stay together; API servers, Envoys and S3 servers go beside it."""
+    for item in items:
+        if item.get_closest_marker("integration"):
+            on_it = "platform" in getattr(item, "fixturenames", ())
+            item.add_marker(pytest.mark.xdist_group(_PLATFORM if on_it else _OTHERS))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """What runs beside the platform gives way to it (with the processes that it starts): that one is timed."""
+    group = item.get_closest_marker("xdist_group")
+    if os.geteuid() == 0 and group is not None and "PYTEST_XDIST_WORKER" in os.environ:
+        os.setpriority(os.PRIO_PROCESS, 0, 10 if group.args == (_OTHERS,) else 0)
 
 
 @pytest.fixture(scope="session")

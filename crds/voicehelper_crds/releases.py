@@ -63,6 +63,8 @@ class FailurePolicy(Model):
     upgraded may fail: no more are begun at once than may still fail."""
     unhealthy_seconds: int = Field(default=30, ge=1, le=3600)
     """How long a cell with the release, or a tenant in it, may be not ready before the cell has failed."""
+    max_restarts: int = Field(default=2, ge=0, le=1000)
+    """How often processes of a cell with the release may die, however soon they answer again."""
 
 
 class ReleaseWindow(MaintenanceWindow):
@@ -171,6 +173,8 @@ class ReleasedCell(Model):
     """When that began."""
     begun_at: datetime | None = None
     """When it was told to run the release."""
+    restarts: int | None = None
+    """How often what runs in it had died when the release answered first: later deaths are the release's."""
     message: str = Field(default="", max_length=1000)
     """Why it failed or was left out, or what it waits for."""
 

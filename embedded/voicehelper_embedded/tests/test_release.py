@@ -45,7 +45,7 @@ STRATEGY = {
         {"name": "one-box", "maxCells": 1, "bake": {"seconds": 15}},
         {"name": "all", "bake": {"seconds": 5}},
     ],
-    "failurePolicy": {"unhealthySeconds": 5},
+    "failurePolicy": {"unhealthySeconds": 5, "maxRestarts": 0},
     "progressDeadlineSeconds": 90,
 }
 

@@ -32,6 +32,8 @@ class Facts:
     """Since when the cell is not ready."""
     unready: str = ""
     """Why."""
+    restarts: int = 0
+    """How often what runs has died."""
     tenants_unready: Sequence[tuple[datetime, str]] = ()
     """Since when a tenant of a ready cell is not ready, and which it is and why."""
     barred: str = ""
@@ -80,6 +82,7 @@ def facts(cell: Cell, owner: Tenant | None, tenants: int, unready: Sequence[Tena
         trouble=_trouble(conditions),
         unready_since=None if ready or broken is None else broken.last_transition_time,
         unready="" if ready or broken is None else f"{broken.reason}: {broken.message}".rstrip(": "),
+        restarts=sum(workload.restarts for workload in status.workloads),
         tenants_unready=() if asleep else tuple(told for tenant in unready if (told := _told(tenant))),
         barred=_barred(cell, owner),
         maintenance=cell.spec.maintenance,

@@ -55,6 +55,7 @@ def _note(seen: Observation, entry: ReleasedCell, found: Facts, strategy: Strate
                 turn(entry, "Skipped", now, f"{found.barred}; it runs {found.release}")
             elif found.release == target and found.up:
                 turn(entry, "Updated", now)
+                entry.restarts = found.restarts
             elif found.trouble and now - entry.since >= _patience(strategy.failure_policy):
                 turn(entry, "Failed", now, found.trouble)
             elif now - entry.since >= deadline:
@@ -62,11 +63,12 @@ def _note(seen: Observation, entry: ReleasedCell, found: Facts, strategy: Strate
         case "Updated":
             if found.barred or found.release != target:
                 turn(entry, "Skipped", now, found.barred or f"it was brought to {found.release} meanwhile")
-            elif why := unwell(entry, found, strategy.failure_policy, now):
+            elif why := unwell(entry, found, strategy.failure_policy, now) or _dying(entry, found, strategy):
                 turn(entry, "Failed", now, why)
         case "Failed":  # of a release that waits for a person
             if found.release == target and found.up and not unwell(entry, found, strategy.failure_policy, now):
                 turn(entry, "Updated", now, "it is well again")
+                entry.restarts = found.restarts
         case "RollingBack":
             if found.release == entry.previous and found.up:
                 turn(entry, "RolledBack", now, entry.message)
@@ -83,6 +85,14 @@ def unwell(entry: ReleasedCell, found: Facts, policy: FailurePolicy, now: dateti
         if since >= begun and now - since >= _patience(policy):
             return told
     return ""
+
+
+def _dying(entry: ReleasedCell, found: Facts, strategy: Strategy) -> str:
+    """Why a cell has failed whose processes die and are started again sooner than anybody calls it not ready."""
+    if entry.restarts is None or found.restarts < entry.restarts:  # other pods, or another process, count from 0
+        entry.restarts = found.restarts
+    died = found.restarts - entry.restarts
+    return f"CrashLoop: its processes died {died} times" if died > strategy.failure_policy.max_restarts else ""
 
 
 def _patience(policy: FailurePolicy) -> timedelta:

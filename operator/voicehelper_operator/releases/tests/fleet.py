@@ -18,7 +18,7 @@ from voicehelper_operator.releases.progress import HAS_FAILED, IN_FLIGHT, entrie
 from voicehelper_operator.releases.waves import rules_of
 
 START = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
-Fault = Literal["", "never-up", "cannot-start", "sick-later", "tenant-sick"]
+Fault = Literal["", "never-up", "cannot-start", "sick-later", "tenant-sick", "dies"]
 
 
 @dataclass(slots=True)
@@ -60,6 +60,7 @@ class FakeCell:
             unready_since=None if not down else (since + timedelta(seconds=60) if sick else self.told_at),
             unready="" if not down else "NotReady",
             tenants_unready=((since, "tenant 'a' is not ready: ProbeFailed"),) if bad == "tenant-sick" else (),
+            restarts=3 if bad != "dies" else int((now - since).total_seconds() // 10),
             barred=self.barred,
         )
 

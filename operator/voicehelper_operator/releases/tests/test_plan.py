@@ -53,7 +53,7 @@ def test_without_cells_it_is_complete_at_once():
     assert Fleet(CellReleaseSpec(release="r2"), []).run().phase == "Complete"
 
 
-@pytest.mark.parametrize("fault", ["never-up", "cannot-start", "sick-later", "tenant-sick"])
+@pytest.mark.parametrize("fault", ["never-up", "cannot-start", "sick-later", "tenant-sick", "dies"])
 def test_a_bad_release_touches_the_one_box_only(fault):
     fleet = Fleet(CellReleaseSpec(release="r2"), fleet_of(30))
     for cell in fleet.cells:
