@@ -85,12 +85,14 @@ class EventConsumer:
         except (EventError, PermissionDenied) as error:
             await self._bury(record, error, str(error))
             return
+        if who is None:
+            return
         with trace.use(trace.child_of(envelope.metadata.get("traceparent"))), context.use(who):
             await faults.point("consumer.event.before")
             await self._handle(who, envelope, record)
             await faults.point("consumer.event.effect")
 
-    async def _admitted(self, envelope: Envelope) -> TenantContext:
+    async def _admitted(self, envelope: Envelope) -> TenantContext | None:
         """Waits while nobody can tell which tenants are here. Raises PermissionDenied."""
         while True:
             try:

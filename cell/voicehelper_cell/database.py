@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
-from voicehelper_core import names, postgres
+from voicehelper_core import names, placement_list, postgres
 from voicehelper_core.context import TenantContext
 from voicehelper_core.errors import Unavailable
 
@@ -15,6 +15,7 @@ _BUSY = (asyncpg.TooManyConnectionsError, asyncpg.InsufficientResourcesError)
 _ACQUIRE_SECONDS = 10.0
 _BEGIN_SECONDS = 8.0
 _END_SECONDS = 2.0
+LEAVES = "the tenant moves to another cell: send the request again in a moment"
 NO_ROOM = "the database has no room left and stored nothing: try again when its disk has room"
 
 
@@ -71,6 +72,7 @@ class Database:
 
     def __init__(self, pool: Pool, cell_id: str, service: str) -> None:
         self._pool = pool
+        self._cell_id = cell_id
         self._role, self._schema = names.service_role(cell_id, service), names.schema(cell_id, service)
 
     async def close(self) -> None:
@@ -78,13 +80,15 @@ class Database:
         await self._pool.close()
 
     @asynccontextmanager
-    async def tenant(self, who: TenantContext) -> AsyncIterator[asyncpg.Connection]:
+    async def tenant(self, who: TenantContext, *, finishing: bool = False) -> AsyncIterator[asyncpg.Connection]:
         """A transaction as the service's role that sees the rows of the context's tenant and no others.
 
-        Raises Unavailable when Postgres is away. A connection that died while idle is replaced once.
+        A tenant that moves to another cell can only be read here, but by what was ``finishing`` when that began.
+        Raises Unavailable when Postgres is away, or for a write that comes too late. A connection that died while idle
+        is replaced once.
         """
         try:
-            connection = await self._begin(who)
+            connection = await self._begin(who, finishing=finishing)
         except postgres.NO_ROOM:
             raise Unavailable(NO_ROOM) from None
         except _BUSY as error:
@@ -99,6 +103,8 @@ class Database:
                 raise
             if await connection.execute("COMMIT") != "COMMIT":  # Postgres rolls back what failed, and says no more
                 raise RuntimeError("the transaction had failed before its end")
+        except asyncpg.ReadOnlySQLTransactionError:
+            raise Unavailable(LEAVES) from None
         except postgres.NO_ROOM:
             raise Unavailable(NO_ROOM) from None
         except _BUSY as error:
@@ -120,11 +126,12 @@ class Database:
             connection.terminate()
             raise
 
-    async def _begin(self, who: TenantContext) -> asyncpg.Connection:
+    async def _begin(self, who: TenantContext, *, finishing: bool) -> asyncpg.Connection:
         """One round trip for all that a session needs; only checked ids are part of the text."""
         begin = (
             f"BEGIN; SET LOCAL ROLE {self._role}; SET LOCAL search_path = {self._schema};"
-            f" SET LOCAL app.tenant_id = '{names.checked(who.tenant_id)}'"
+            f" SET LOCAL app.tenant_id = '{names.checked(who.tenant_id)}';"
+            f" {placement_list.enter(self._cell_id, who.tenant_id, finishing=finishing)}"
         )
         for last in (False, True):
             connection = await self._pool.acquire()

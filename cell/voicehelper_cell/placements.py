@@ -17,6 +17,8 @@ from voicehelper_core.errors import PermissionDenied, Unavailable
 from voicehelper_core.events import Envelope
 from voicehelper_core.log import get_logger
 
+from voicehelper_cell.database import LEAVES
+
 log = get_logger(__name__)
 _RELOAD_SECONDS = 0.5  # strangers' tokens must not become load on Postgres
 _POLL_SECONDS = 5.0
@@ -38,6 +40,8 @@ class Placement:
     name: str
     suspended: bool
     limits: Mapping[str, Any]
+    leaving: bool = False
+    """Whether it lives in another cell now, or is about to: only what had begun here comes to its end."""
 
 
 class Placements:
@@ -80,9 +84,11 @@ class Placements:
             if self._connection is None or self._connection.is_closed():
                 self._connection = await asyncpg.connect(self._dsn, timeout=5, command_timeout=10)
                 await self._connection.add_listener(self._channel, lambda *_: self._changed.set())
-            rows = await self._connection.fetch(f"SELECT tenant_id, name, suspended, limits FROM {self._table}")  # noqa: S608
+            rows = await self._connection.fetch(f"SELECT tenant_id, name, suspended, limits, leaving FROM {self._table}")  # noqa: S608
             self._known = {
-                row["tenant_id"]: Placement(row["tenant_id"], row["name"], row["suspended"], json.loads(row["limits"]))
+                row["tenant_id"]: Placement(
+                    row["tenant_id"], row["name"], row["suspended"], json.loads(row["limits"]), row["leaving"]
+                )
                 for row in rows
             }
             self._loaded = time.monotonic()
@@ -96,14 +102,14 @@ class Placements:
     def admit_user(self, claims: Claims) -> TenantContext:
         """For clients of the gRPC services: service tokens are for the probe only. Raises PermissionDenied."""
         refuse_service_token(claims)
-        return self.admit_known(claims)
+        return self._at_the_edge(claims)
 
-    def all(self, *, suspended: bool = False) -> list[TenantContext]:
-        """A context for each placed tenant, for work that no user asked for; suspended ones only when wanted."""
+    def all(self, *, served: bool = True) -> list[TenantContext]:
+        """A context for each tenant that is served, for work that no user asked for; or for each that is listed."""
         return [
             TenantContext(tenant_id=p.tenant_id, tenant=p.name, user_id="system", cell_id=self._cell_id)
             for p in (self._known or {}).values()
-            if suspended or not p.suspended
+            if not (served and (p.suspended or p.leaving))
         ]
 
     async def limits(self, who: TenantContext) -> Mapping[str, Any]:
@@ -129,6 +135,13 @@ class Placements:
         """The context of a verified token. Raises PermissionDenied for tenants not placed here, Unavailable."""
         if claims.tid:
             await self.find(claims.tid)
+        return self._at_the_edge(claims)
+
+    def _at_the_edge(self, claims: Claims) -> TenantContext:
+        """Nothing new begins for a tenant that moves. Raises PermissionDenied, Unavailable."""
+        placement = self._placed(claims.tid) if claims.tid else None
+        if placement is not None and placement.leaving:
+            raise Unavailable(LEAVES)
         return self.admit_known(claims)
 
     def admit_known(self, claims: Claims) -> TenantContext:
@@ -147,11 +160,15 @@ class Placements:
             scopes=frozenset(claims.scopes),
         )
 
-    async def admit_event(self, envelope: Envelope) -> TenantContext:
-        """The context of an event on the cell's own topic. Raises PermissionDenied, Unavailable."""
+    async def admit_event(self, envelope: Envelope) -> TenantContext | None:
+        """The context of an event on the cell's own topic; None for a tenant that moves, whose new cell does what is
+        left to do. Raises PermissionDenied, Unavailable.
+        """
         placement = await self.find(envelope.tenant_id)
         if placement is None:
             raise PermissionDenied(f"the tenant {envelope.tenant_id} is not placed in this cell")
+        if placement.leaving:
+            return None
         return TenantContext(
             tenant_id=placement.tenant_id,
             tenant=placement.name,

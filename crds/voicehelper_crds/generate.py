@@ -55,6 +55,13 @@ _COLUMNS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("Phase", "string", ".status.phase"),
         ("Progress", "string", '.status.conditions[?(@.type=="Progressing")].message'),
     ),
+    "TenantMove": (
+        ("Tenant", "string", ".spec.tenant"),
+        ("From", "string", ".status.source.cell"),
+        ("To", "string", ".status.target.cell"),
+        ("Phase", "string", ".status.phase"),
+        ("Message", "string", ".status.message"),
+    ),
     "CellClass": (
         ("CPU", "string", ".spec.cpu"),
         ("Memory", "string", ".spec.memory"),

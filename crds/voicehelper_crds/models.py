@@ -15,14 +15,15 @@ from voicehelper_crds.cells import (
     SliceStatus,
     WorkloadStatus,
 )
+from voicehelper_crds.moves import TenantMove, TenantMoveSpec, TenantMoveStatus
 from voicehelper_crds.plans import Quota, QuotaOverrides, RateLimits, Retention, TenantPlan, TenantPlanSpec
 from voicehelper_crds.releases import CellRelease, CellReleaseSpec, CellReleaseStatus
 from voicehelper_crds.resource import Deletion, Isolation, Resource
 from voicehelper_crds.tenants import Admin, Email, Placement, Tenant, TenantSpec, TenantStatus, TenantUsage
 
-KINDS: dict[str, type[Tenant] | type[TenantPlan] | type[Cell] | type[CellClass] | type[CellRelease]] = {
-    kind.kind_name: kind for kind in (Tenant, TenantPlan, Cell, CellClass, CellRelease)
-}
+KINDS: dict[
+    str, type[Tenant] | type[TenantPlan] | type[Cell] | type[CellClass] | type[CellRelease] | type[TenantMove]
+] = {kind.kind_name: kind for kind in (Tenant, TenantPlan, Cell, CellClass, CellRelease, TenantMove)}
 
 __all__ = [
     "KINDS",
@@ -50,6 +51,9 @@ __all__ = [
     "Retention",
     "SliceStatus",
     "Tenant",
+    "TenantMove",
+    "TenantMoveSpec",
+    "TenantMoveStatus",
     "TenantPlan",
     "TenantPlanSpec",
     "TenantSpec",

@@ -89,6 +89,8 @@ class TenantStatus(Model):
     """Id of that cell."""
     placement_reason: str = ""
     """Why this cell."""
+    held_by: ResourceName | None = None
+    """Name of the TenantMove for which requests wait now."""
     endpoint: str | None = None
     """Where clients send requests (with ``X-Tenant-ID``)."""
     usage: TenantUsage = Field(default_factory=TenantUsage)

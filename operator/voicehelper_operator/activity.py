@@ -6,7 +6,7 @@ import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import httpx
@@ -39,6 +39,10 @@ class Activity(Protocol):
         """Whether no request is in the cell, and every new one waits in front of it."""
         ...
 
+    async def held(self, tenant: str) -> bool:
+        """Whether every new request of the tenant waits."""
+        ...
+
 
 class NoActivity:
     """Where no router is known: nobody is idle, nobody is awaited."""
@@ -53,6 +57,9 @@ class NoActivity:
         """Nobody sleeps."""
 
     async def parked(self, cell_id: str) -> bool:
+        return True
+
+    async def held(self, tenant: str) -> bool:
         return True
 
     async def run(self) -> AsyncIterator[str]:
@@ -96,12 +103,21 @@ class RoutersActivity:
         self._wanted[cell_id] = self._used[cell_id] = self._clock()
 
     async def parked(self, cell_id: str) -> bool:
+        states = await self._asked(f"/cells/{cell_id}")
+        return states is not None and all(state["parked"] and not state["in_flight"] for state in states)
+
+    async def held(self, tenant: str) -> bool:
+        states = await self._asked(f"/tenants/{tenant}")
+        return states is not None and all(state["held"] for state in states)
+
+    async def _asked(self, path: str) -> list[dict[str, Any]] | None:
+        """What every router answers; None where one of them does not."""
         try:
-            answers = [await self._http.get(f"{base}/cells/{cell_id}") for base in await self._bases()]
-        except httpx.HTTPError:
-            return False
+            answers = [await self._http.get(f"{base}{path}") for base in await self._bases()]
+        except (httpx.HTTPError, OSError):
+            return None
         states = [answer.json() for answer in answers if answer.status_code == 200]
-        return len(states) == len(answers) and all(state["parked"] and not state["in_flight"] for state in states)
+        return states if len(states) == len(answers) else None
 
     async def run(self) -> AsyncIterator[str]:
         """Ids of cells for which requests begin to wait; for ever."""

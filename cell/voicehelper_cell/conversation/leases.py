@@ -10,13 +10,18 @@ import asyncpg
 from voicehelper_cell.conversation.models import LEASE_SECONDS
 
 
+MOVED = "another cell"
+"""Worker of an answer that the cell where the tenant lived before still writes; its move brings what comes of it."""
+
+
 async def abandoned(connection: asyncpg.Connection, worker: str, *, alone: bool) -> list[uuid.UUID]:
     """Answers that a process which is gone was writing, locked: any other's where this one is alone."""
     rows = await connection.fetch(
-        "SELECT id FROM messages WHERE status = 'streaming' AND worker <> $1 AND ($2 OR leased_until < now())"
-        " FOR UPDATE",
+        "SELECT id FROM messages WHERE status = 'streaming' AND worker <> $1"
+        " AND (($2 AND worker <> $3) OR leased_until < now()) FOR UPDATE",
         worker,
         alone,
+        MOVED,
     )
     return [row["id"] for row in rows]
 

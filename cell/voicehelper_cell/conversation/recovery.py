@@ -33,7 +33,7 @@ class Recovery:
         looked: set[str] = set()
         while True:
             serving = {who.tenant_id for who in self._placements.all()}
-            tenants = [who for who in self._placements.all(suspended=True) if who.tenant_id not in looked]
+            tenants = [who for who in self._placements.all(served=False) if who.tenant_id not in looked]
             try:
                 count = await self._runs.recover(tenants, alone=self._alone)
             except Exception as error:

@@ -89,7 +89,7 @@ class Runs:
         """Mark what dead processes left behind as failed; how many. ``alone``: every other process is dead."""
         count = 0
         for who in tenants:
-            async with self._database.tenant(who) as connection:
+            async with self._database.tenant(who, finishing=True) as connection:
                 for message_id in await leases.abandoned(connection, self.worker, alone=alone):
                     number = await repository.last_event(connection, message_id) + 1
                     event = Event(number, ERROR, {"code": "interrupted", "detail": _STOPPED})
@@ -106,7 +106,7 @@ class Runs:
                 running.setdefault(run.who.tenant_id, []).append(run)
         for runs in running.values():
             with contextlib.suppress(errors.Unavailable):
-                async with self._database.tenant(runs[0].who) as connection:
+                async with self._database.tenant(runs[0].who, finishing=True) as connection:
                     await leases.renew(connection, [run.message_id for run in runs], self.worker)
 
     async def follow(self, who: TenantContext, message_id: uuid.UUID, after: int) -> AsyncIterator[Event]:
@@ -202,7 +202,7 @@ class Runs:
 
     async def _publish(self, run: Run, events: list[Event]) -> None:
         async def write() -> None:
-            async with self._database.tenant(run.who) as connection:
+            async with self._database.tenant(run.who, finishing=True) as connection:
                 if not await repository.add_events_while_streaming(
                     connection, run.who, run.message_id, events, worker=self.worker
                 ):
@@ -220,7 +220,7 @@ class Runs:
         number = run.next(COMPLETED, {}).id
 
         async def write() -> list[Event]:
-            async with self._database.tenant(run.who) as connection:
+            async with self._database.tenant(run.who, finishing=True) as connection:
                 message = await repository.complete(
                     connection, run.message_id, content="".join(run.answer), citations=run.citations,
                     model=usage.model, tokens_used=tokens, cost_usd=cost, worker=self.worker,
@@ -257,7 +257,7 @@ class Runs:
         pause = 0.2
         while True:
             try:
-                async with self._database.tenant(run.who) as connection:
+                async with self._database.tenant(run.who, finishing=True) as connection:
                     if await repository.fail(connection, run.message_id, detail, self.worker):
                         number = await repository.last_event(connection, run.message_id) + 1
                         event = Event(number, ERROR, {"code": code, "detail": detail})

@@ -13,7 +13,7 @@ from voicehelper_cell.indexing.tests.conftest import postgres_dsn  # noqa: F401 
 from voicehelper_cell.migrate import migrate
 from voicehelper_cell.settings import MigrateSettings
 from voicehelper_cell.tests.attacker import attacker  # noqa: F401
-from voicehelper_core import names
+from voicehelper_core import names, placement_list
 from voicehelper_core.context import TenantContext
 
 CELL, NEIGHBOUR = "ctest0000001", "ctest0000002"
@@ -58,7 +58,7 @@ class Slice:
 
 async def make_slice(dsn: str, cell_id: str) -> Slice:
     """Schemas, roles and the list of tenants, without tables of the services."""
-    login, migrator, list_ = names.login_role(cell_id), names.migrator_role(cell_id), names.placement_schema(cell_id)
+    login, migrator = names.login_role(cell_id), names.migrator_role(cell_id)
     connection = await asyncpg.connect(dsn)
     try:
         for service in names.SERVICES:
@@ -72,17 +72,11 @@ async def make_slice(dsn: str, cell_id: str) -> Slice:
         services = ", ".join(names.service_role(cell_id, service) for service in names.SERVICES)
         await connection.execute(f"create role {login} login noinherit in role {services}")
         await connection.execute(f"create role {migrator} login noinherit in role {owners}")
-        await connection.execute(
-            f"create schema {list_}; create table {list_}.tenants (tenant_id text primary key, name text not null,"
-            " suspended bool not null default false, limits jsonb not null default '{}',"
-            " updated_at timestamptz not null default now());"
-            f"grant usage on schema {list_} to {login}, {services};"
-            f"grant select on {list_}.tenants to {login}, {services};"
-            f"create function {list_}.tell() returns trigger language plpgsql as"
-            f" $$ begin perform pg_notify('placement_{cell_id}', ''); return null; end $$;"
-            f"create trigger tell after insert or update or delete on {list_}.tenants"
-            f" for each statement execute function {list_}.tell()"
-        )
+        for statement in placement_list.statements(cell_id):
+            await connection.execute(statement)
+        for role in (login, *(names.service_role(cell_id, service) for service in names.SERVICES)):
+            for statement in placement_list.granted(cell_id, role):
+                await connection.execute(statement)
     finally:
         await connection.close()
     return Slice(cell_id, dsn, dsn.replace("postgres@", f"{login}@"), dsn.replace("postgres@", f"{migrator}@"))

@@ -79,7 +79,7 @@ async def test_an_event_waits_for_the_list_instead_of_being_lost(
 def test_unfinished_answers_of_suspended_tenants_are_looked_at_too(unread: Placements) -> None:
     read(unread)
     assert [who.tenant for who in unread.all()] == ["acme"]
-    assert [who.tenant for who in unread.all(suspended=True)] == ["acme", "asleep"]
+    assert [who.tenant for who in unread.all(served=False)] == ["acme", "asleep"]
 
 
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])

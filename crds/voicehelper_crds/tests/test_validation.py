@@ -75,7 +75,7 @@ def test_examples_are_valid_and_survive_a_round_trip(path):
         (tenant(metadata__name=5), "metadata.name", "for example 'acme-2'"),
         (tenant(metadata={}), "metadata.name", "is required"),
         (tenant(metadata=None), "metadata", "object"),
-        (tenant(kind="Tenent"), "kind", "the kinds are Cell, CellClass, CellRelease, Tenant, TenantPlan"),
+        (tenant(kind="Tenent"), "kind", "the kinds are Cell, CellClass, CellRelease, Tenant, TenantMove, TenantPlan"),
         (tenant(kind=["Tenant"]), "kind", "not known"),
         (tenant(apiVersion="v1"), "apiVersion", "'voicehelper.io/v1alpha1', not 'v1'"),
         (tenant(spec__planref="team"), "spec.planref", "did you mean 'planRef'?"),

@@ -15,8 +15,8 @@ MOST_WAIT = 30.0
 
 
 def create(cache: Cache, waiting: Waiting, activity: Activity) -> APIRouter:
-    """The routes below ``/cells``."""
-    router = APIRouter(prefix="/cells", tags=["cells"])
+    """The routes below ``/cells`` and ``/tenants``."""
+    router, both = APIRouter(prefix="/cells", tags=["cells"]), APIRouter()
 
     @router.get("/activity")
     async def of_all() -> dict[str, Any]:
@@ -49,4 +49,10 @@ def create(cache: Cache, waiting: Waiting, activity: Activity) -> APIRouter:
         in_flight = await activity.of(cell_id)  # after that: what came before it was parked is counted
         return {"in_flight": in_flight, "held": waiting.cells().get(cell_id, 0), "parked": parked}
 
-    return router
+    @both.get("/tenants/{name}", tags=["tenants"])
+    async def tenant(name: str) -> dict[str, Any]:
+        """Whether each Envoy lets all new requests of the tenant wait."""
+        return {"held": waiting.holds(name)}
+
+    both.include_router(router)
+    return both

@@ -161,6 +161,14 @@ class Waiting:
         except TimeoutError:
             pass
 
+    def holds(self, tenant: str) -> bool:
+        """Whether every Envoy lets the tenant's requests wait, and has acknowledged it."""
+        streams, snapshot, name = self._servicer.streams, self._cache.snapshot, scopes.name_of(tenant)
+        wanted = snapshot.scopes.get(name) if snapshot else None
+        if not streams or wanted is None or not held.is_held(wanted.configuration):
+            return False
+        return all(stream.acknowledged(name, wanted.version) for stream in streams)
+
     def parked(self, cell_id: str) -> bool:
         """Whether no Envoy sends new requests to the cell: none has, or is being sent, a scope that names it."""
         cell, streams = self._cache.cells.get(cell_id), self._servicer.streams

@@ -43,7 +43,7 @@ class TenantFacts:
 
     name: str
     """Value of the tenant header."""
-    state: Literal["routable", "suspended", "unavailable"]
+    state: Literal["routable", "held", "suspended", "unavailable"]
     """What requests meet."""
     cell_id: str | None = None
     """The cell that serves it, or would."""
@@ -64,7 +64,7 @@ def tenant(resource: Tenant) -> TenantFacts:
     if not _holds(status.conditions, "Routable"):
         # The cell says more where it was put to sleep.
         return TenantFacts(name=name, state="unavailable", cell_id=status.cell_id)
-    return TenantFacts(name=name, state="routable", cell_id=status.cell_id)
+    return TenantFacts(name=name, state="held" if status.held_by else "routable", cell_id=status.cell_id)
 
 
 def _endpoint(text: str | None) -> str | None:

@@ -17,6 +17,9 @@ from voicehelper_router.xds import routes
 from voicehelper_router.xds.facts import CellFacts
 from voicehelper_router.xds.resource import Rendered
 
+MOVING = "_hold"
+"""Route configuration of requests that wait while their tenant moves: wherever it lives then, its scope says so."""
+_MOVES = "the tenant moves to another cell: try again in a moment"
 _PROBE = "the cell sleeps, or has not woken yet: a probe neither wakes it nor waits"
 
 
@@ -28,7 +31,7 @@ def name(cell_id: str) -> str:
 
 def is_held(configuration: str) -> bool:
     """Whether requests wait in the route configuration of this name."""
-    return configuration.startswith("held-")
+    return configuration == MOVING or configuration.startswith("held-")
 
 
 def of_cell(cell: CellFacts) -> Rendered:
@@ -36,3 +39,10 @@ def of_cell(cell: CellFacts) -> Rendered:
     probe = {**routes.direct({"path": paths.PROBE}, 503, _PROBE), "name": problems.ASLEEP_ROUTE}
     waiting = [{**route, "typed_per_filter_config": hold.enabled()} for route in routes.requests(cell)]
     return routes.configuration(name(cell.cell_id), [probe, *waiting])
+
+
+def moving() -> Rendered:
+    """Everything waits but identity and the operator's probe; 503 for whoever is held again before it could go on."""
+    probe = routes.direct({"path": paths.PROBE}, 503, _MOVES)
+    waiting = {**routes.direct({"prefix": "/"}, 503, _MOVES), "typed_per_filter_config": hold.enabled()}
+    return routes.configuration(MOVING, [probe, waiting])

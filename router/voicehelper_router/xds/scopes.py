@@ -16,7 +16,7 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from voicehelper_core.names import PUBLIC_TENANT
 
 from voicehelper_router import types
-from voicehelper_router.xds import routes
+from voicehelper_router.xds import held, routes
 from voicehelper_router.xds.facts import TenantFacts
 from voicehelper_router.xds.resource import digest
 
@@ -90,6 +90,8 @@ def configuration_of(tenant: TenantFacts, cells: Mapping[str, str]) -> str:
     """The route configuration that a tenant's requests meet, given those that cells' requests meet."""
     if tenant.state == "suspended":
         return routes.SUSPENDED
+    if tenant.state == "held":
+        return held.MOVING
     of_cell = cells.get(tenant.cell_id or "")
     if of_cell and (tenant.state == "routable" or of_cell == routes.ASLEEP):
         return of_cell

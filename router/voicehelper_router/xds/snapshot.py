@@ -96,7 +96,7 @@ def build(tenants: Iterable[TenantFacts], cells: Iterable[CellFacts]) -> Snapsho
     """The snapshot. Raises InconsistentSnapshot."""
     cells = list(cells)
     known = {cell.cell_id: meets(cell) for cell in cells}
-    all_routes = [*routes.common(), *(item for cell in cells for item in configurations(cell))]
+    all_routes = [*routes.common(), held.moving(), *(item for cell in cells for item in configurations(cell))]
     of_tenants = [scopes.of_name(tenant.name, scopes.configuration_of(tenant, known)) for tenant in tenants]
     all_scopes = [*(scopes.hold(item.name) for item in all_routes), scopes.public(), *of_tenants]
     snapshot = Snapshot(

@@ -66,10 +66,10 @@ class Flaky:
     def __init__(self, database: Database) -> None:
         self._database, self.away = database, False
 
-    def tenant(self, who: TenantContext) -> Any:
+    def tenant(self, who: TenantContext, *, finishing: bool = False) -> Any:
         if self.away:
             raise Unavailable("away, as the test wants it")
-        return self._database.tenant(who)
+        return self._database.tenant(who, finishing=finishing)
 
 
 @dataclass

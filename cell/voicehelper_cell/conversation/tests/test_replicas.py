@@ -86,8 +86,8 @@ class _Listed:
     reason: str | None = None
     suspended = False
 
-    def all(self, *, suspended: bool = False) -> list[Any]:
-        return [ACME] if suspended or not self.suspended else []
+    def all(self, *, served: bool = True) -> list[Any]:
+        return [] if served and self.suspended else [ACME]
 
 
 class _Looks:

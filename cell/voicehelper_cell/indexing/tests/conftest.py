@@ -27,7 +27,7 @@ from voicehelper_cell.knowledge.service import KnowledgeService
 from voicehelper_cell.retrieval.models import Hit, Query
 from voicehelper_cell.retrieval.service import RetrievalService
 from voicehelper_cell.vectors import Vectors
-from voicehelper_core import faults, names
+from voicehelper_core import faults, names, placement_list
 from voicehelper_core.context import TenantContext
 from voicehelper_core.gen.inference.v1 import inference_pb2_grpc
 from voicehelper_core.gen.knowledge.v1 import knowledge_pb2
@@ -91,12 +91,11 @@ async def _slices(dsn: str, milvus: MilvusServer) -> None:
         await connection.execute(
             f"drop schema if exists {schema} cascade; create schema {schema} authorization {owner}"
         )
-        await connection.execute(
-            f"drop schema if exists {placed} cascade; create schema {placed};"
-            f" create table {placed}.tenants (tenant_id text);"
-            f" insert into {placed}.tenants values ('{ACME.tenant_id}'), ('{GLOBEX.tenant_id}');"
-            f" grant usage on schema {placed} to {role}; grant select on {placed}.tenants to {role}"
-        )
+        await connection.execute(f"drop schema if exists {placed} cascade")
+        for statement in (*placement_list.statements(CELL), *placement_list.granted(CELL, role)):
+            await connection.execute(statement)
+        for tenant in (ACME, GLOBEX):
+            await connection.execute(f"insert into {placed}.tenants values ($1, $2)", tenant.tenant_id, tenant.tenant)
     finally:
         await connection.close()
     await _migrate(dsn.replace("postgres@", f"{migrator}@"))

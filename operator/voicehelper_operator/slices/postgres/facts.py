@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from voicehelper_core import names
+from voicehelper_core import names, placement_list
 from voicehelper_core.names import Account
 
 from voicehelper_operator.slices.credentials import MIGRATOR_PASSWORD
@@ -146,34 +146,21 @@ def _placement(cell: CellRef, accounts: Sequence[Account]) -> Iterator[Fact]:
     """Read by the workload, which admits by it, and its services, whose outboxes take events of listed tenants only."""
     cell_id = cell.cell_id
     schema = names.placement_schema(cell_id)
-    table, function = f"{schema}.tenants", f"{schema}.changed"
+    table, enter = f"{schema}.tenants", f"{schema}.enter(text, boolean)"
     yield Fact(
         f"table {table}",
-        f"SELECT to_regclass('{table}') IS NOT NULL AND EXISTS"
+        f"SELECT to_regclass('{table}') IS NOT NULL AND to_regprocedure('{enter}') IS NOT NULL"
+        f" AND NOT has_function_privilege('public', '{enter}', 'EXECUTE') AND EXISTS"
         f" (SELECT FROM pg_trigger WHERE tgrelid = to_regclass('{table}') AND tgname = 'changed' AND tgenabled = 'O')",
-        (
-            f"CREATE SCHEMA IF NOT EXISTS {schema}",
-            f"""
-            CREATE TABLE IF NOT EXISTS {table} (
-                tenant_id text PRIMARY KEY,
-                name text NOT NULL,
-                suspended boolean NOT NULL DEFAULT false,
-                limits jsonb NOT NULL DEFAULT '{{}}',
-                updated_at timestamptz NOT NULL DEFAULT now()
-            )""",
-            f"CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS $$"
-            f" BEGIN PERFORM pg_notify('placement_{cell_id}', ''); RETURN NULL; END $$",
-            f"CREATE OR REPLACE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE ON {table}"
-            f" FOR EACH STATEMENT EXECUTE FUNCTION {function}()",
-        ),
+        placement_list.statements(cell_id),
     )
     readers = [names.service_role(cell_id, service) for service in names.SERVICES]
     for role in (*(login.role for login in logins.wanted(cell, accounts)), *readers):
-        yield _usage(role, schema)
         yield Fact(
             f"right of {role} to read {table}",
-            f"SELECT has_table_privilege('{role}', '{table}', 'SELECT')",
-            (f"GRANT SELECT ON {table} TO {role}",),
+            f"SELECT has_schema_privilege('{role}', '{schema}', 'USAGE') AND has_table_privilege('{role}', '{table}',"
+            f" 'SELECT') AND has_function_privilege('{role}', '{enter}', 'EXECUTE')",
+            placement_list.granted(cell_id, role),
         )
 
 

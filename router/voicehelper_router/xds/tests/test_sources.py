@@ -18,10 +18,12 @@ CELL_ID = "aaaaaaaaaaaa"
 
 
 def a_tenant(
-    name: str = "acme", *, conditions: dict[str, str] | None = None, suspended: bool = False, **meta: Any
-) -> Tenant:
+    name: str = "acme", *, conditions: dict[str, str] | None = None, suspended: bool = False,
+    held_by: str | None = None, **meta: Any,
+) -> Tenant:  # fmt: skip
     status: dict[str, Any] = {
         "cellId": CELL_ID,
+        "heldBy": held_by,
         "conditions": [
             {"type": kind, "status": value, "reason": "R", "lastTransitionTime": NOW}
             for kind, value in ({"Routable": "True"} if conditions is None else conditions).items()
@@ -59,6 +61,9 @@ def a_cell(
     [
         (a_tenant(), "routable"),
         (a_tenant(conditions={"Routable": "True", "Ready": "False"}), "routable"),
+        (a_tenant(held_by="to-large"), "held"),
+        (a_tenant(held_by="to-large", suspended=True), "suspended"),
+        (a_tenant(held_by="to-large", conditions={}), "unavailable"),
         (a_tenant(conditions={}), "unavailable"),
         (a_tenant(conditions={"Routable": "False"}), "unavailable"),
         (a_tenant(conditions={"Routable": "Unknown"}), "unavailable"),
