@@ -84,7 +84,8 @@ class Placements:
             if self._connection is None or self._connection.is_closed():
                 self._connection = await asyncpg.connect(self._dsn, timeout=5, command_timeout=10)
                 await self._connection.add_listener(self._channel, lambda *_: self._changed.set())
-            rows = await self._connection.fetch(f"SELECT tenant_id, name, suspended, limits, leaving FROM {self._table}")  # noqa: S608
+            query = f"SELECT tenant_id, name, suspended, limits, leaving FROM {self._table}"  # noqa: S608
+            rows = await self._connection.fetch(query)
             self._known = {
                 row["tenant_id"]: Placement(
                     row["tenant_id"], row["name"], row["suspended"], json.loads(row["limits"]), row["leaving"]

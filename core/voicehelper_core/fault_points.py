@@ -15,7 +15,7 @@ Moment = Literal["before", "effect", "recorded"]
 Process = Literal["cell", "migrate", "analytics", "control-plane", "xds"]
 Reached = Literal[
     "message", "upload", "delete", "tenant", "cell", "tenant-end", "cell-end", "archive", "restore", "rotation",
-    "release",
+    "release", "move",
 ]  # fmt: skip
 MOMENTS: tuple[Moment, ...] = ("before", "effect", "recorded")
 _ONE: Mapping[Moment, str] = {"effect": "the effect is its own record: one transaction"}
@@ -23,6 +23,7 @@ _FILE: Mapping[Moment, str] = {"effect": "the effect is its own record: a file t
 _STATUS: Mapping[Moment, str] = {"recorded": "recorded with the others' in the status: operator.cell.status.recorded"}
 _TENANT: Mapping[Moment, str] = {"recorded": "recorded with the others' in the status: operator.tenant.status.recorded"}
 
+_MOVED: Mapping[Moment, str] = {"recorded": "recorded with the others' in the status: operator.move.status.recorded"}
 _RESTORED: Mapping[Moment, str] = {"recorded": "recorded with the whole restore: the tenant is no longer suspended"}
 
 
@@ -89,6 +90,15 @@ STEPS = (
     Step("operator.migrate", "control-plane", "cell", "the migrations were run", _STATUS),
     Step("operator.workload", "control-plane", "cell", "the supervisor runs the cell", _STATUS),
     Step("operator.release.status", "control-plane", "release", "how far a release is", _ONE),
+    Step("operator.move.status", "control-plane", "move", "how far a move is", _ONE),
+    Step("operator.move.cell", "control-plane", "move", "the resource of the cell that a move makes", _ONE),
+    Step("operator.move.copy", "control-plane", "move", "rows, then vectors and objects, in the target"),
+    Step("operator.move.hold", "control-plane", "move", "requests wait", _ONE),
+    Step("operator.move.fence", "control-plane", "move", "nothing more is written in the source", _MOVED),
+    Step("operator.move.rest", "control-plane", "move", "what came last is in the target", _MOVED),
+    Step("operator.move.switch", "control-plane", "move", "the target is the tenant's home", _ONE),
+    Step("operator.move.clean", "control-plane", "move", "what the source has of the tenant goes", _MOVED),
+    Step("operator.move.abort", "control-plane", "move", "what the target has of the tenant goes", _MOVED),
     Step("operator.rotation.begin", "control-plane", "rotation", "the cell's other account is wanted", _ONE),
     Step("operator.rotation.switch", "control-plane", "rotation", "the other account becomes the workload's", _ONE),
     Step("operator.rotation.close", "control-plane", "rotation", "the first account is not wanted any more", _ONE),

@@ -11,16 +11,18 @@ from fastapi import FastAPI
 from voicehelper_core.errors import Unavailable
 from voicehelper_core.log import get_logger
 from voicehelper_core.ports import EventRecorder, Lease, ResourceStore, SecretStore
-from voicehelper_crds import Cell, CellClass, CellRelease, Tenant, TenantPlan
+from voicehelper_crds import Cell, CellClass, CellRelease, Tenant, TenantMove, TenantPlan
 
 from voicehelper_operator.activity import NoActivity, RoutersActivity
-from voicehelper_operator.archives.assembly import Archives
+from voicehelper_operator.archives.assembly import Archives, tenant_objects
 from voicehelper_operator.cells.apply import CellApplier
 from voicehelper_operator.cells.reconciler import CellReconciler
 from voicehelper_operator.engine.loop import Worker
 from voicehelper_operator.engine.queue import WorkQueue
 from voicehelper_operator.identity import GrpcIdentity, Identity
 from voicehelper_operator.leadership import LeadersSecrets, Leading, lead
+from voicehelper_operator.moves.copying import StoreCopier
+from voicehelper_operator.moves.reconciler import MoveReconciler
 from voicehelper_operator.probe import Prober, RoutedProber
 from voicehelper_operator.releases.reconciler import ReleaseReconciler
 from voicehelper_operator.routing import Router
@@ -38,10 +40,12 @@ from voicehelper_operator.tenants.sweep import Sweep
 from voicehelper_operator.workloads.interface import WorkloadRuntime
 
 log = get_logger(__name__)
+MOVES_AT_ONCE = 2
+"""Tenants that are copied or switched at the same time; others wait."""
 
 
 async def _watch(store: ResourceStore, router: Router, synced: asyncio.Event) -> None:
-    async for change in store.watch(Tenant, TenantPlan, Cell, CellClass, CellRelease):
+    async for change in store.watch(Tenant, TenantPlan, Cell, CellClass, CellRelease, TenantMove):
         if change.type == "synced":
             synced.set()
         else:
@@ -126,7 +130,7 @@ async def run(
     slices, identity, prober = [*around.slices, *more(credentials)], around.identity, around.prober
     archives = Archives(settings, store, secrets)
     archives.serve(web)
-    queues = WorkQueue(), WorkQueue(), WorkQueue()
+    queues = WorkQueue(), WorkQueue(), WorkQueue(), WorkQueue()
     router = Router(*queues)
     activity = RoutersActivity(settings.routers_url) if settings.routers_url else NoActivity()
 
@@ -140,10 +144,13 @@ async def run(
     tenant_applier = TenantApplier(store, ours, slices, identity, archives.keeper)
     tenants = TenantReconciler(tenant_applier, events, prober, endpoint, wake)
     releases = ReleaseReconciler(settings, store, events)
+    copier = StoreCopier(settings.postgres_admin_dsn, settings.milvus_uri, tenant_objects(settings))
+    moves = MoveReconciler(store, events, slices, copier, activity)
     workers = [
         Worker(cells, queues[0], settings.workers, leading),
         Worker(tenants, queues[1], settings.workers, leading),
         Worker(releases, queues[2], 1, leading),
+        Worker(moves, queues[3], MOVES_AT_ONCE, leading),
     ]
     jobs = [
         lead(lease, settings.holder, settings.lease_seconds, leading),
@@ -159,7 +166,7 @@ async def run(
     for task in (*tasks, waiting):
         task.cancel()
     results = await asyncio.gather(*tasks, return_exceptions=True)
-    for close in (archives.close, releases.close, *around.closing, runtime.close):
+    for close in (archives.close, releases.close, moves.close, *around.closing, runtime.close):
         with contextlib.suppress(Exception):
             await close()
     failed = [result for result in results if isinstance(result, Exception)]

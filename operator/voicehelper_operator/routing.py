@@ -23,8 +23,8 @@ ROLLOUT_SECONDS = 0.25
 class Router:
     """Which keys a change concerns: the object itself, and those whose plan depends on it."""
 
-    def __init__(self, cells: WorkQueue, tenants: WorkQueue, releases: WorkQueue) -> None:
-        self._cells, self._tenants, self._releases = cells, tenants, releases
+    def __init__(self, cells: WorkQueue, tenants: WorkQueue, releases: WorkQueue, moves: WorkQueue) -> None:
+        self._cells, self._tenants, self._releases, self._moves = cells, tenants, releases, moves
         self._rollouts: dict[str, CellReleaseStatus] = {}
         self._well: dict[str, bool] = {}  # tenants that are ready
         self._homes: dict[str, str | None] = {}
@@ -48,6 +48,8 @@ class Router:
                 self.all_cells()
             case "CellRelease":
                 self._release(change)
+            case "TenantMove":
+                self._move(change)
 
     def _release(self, change: Change) -> None:
         """Its cells are told what they should run; others may have waited for its end."""
@@ -64,6 +66,13 @@ class Router:
             self._releases.add(change.name)
         if over and not (before is not None and before.finished_at is not None):
             self._go_on()
+
+    def _move(self, change: Change) -> None:
+        """Moves that go on look at themselves."""
+        if change.type == "deleted":
+            self._asked.pop((change.kind, change.name), None)
+        elif self._asks_anew(change):
+            self._moves.add(change.name)
 
     def _go_on(self, after: float = 0.0) -> None:
         """Look at the rollouts that are not over."""

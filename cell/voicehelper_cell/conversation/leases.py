@@ -9,7 +9,6 @@ import asyncpg
 
 from voicehelper_cell.conversation.models import LEASE_SECONDS
 
-
 MOVED = "another cell"
 """Worker of an answer that the cell where the tenant lived before still writes; its move brings what comes of it."""
 

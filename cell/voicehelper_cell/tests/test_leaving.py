@@ -60,9 +60,7 @@ async def test_nothing_can_be_written_but_by_what_finishes(placed: Slice, conver
         await connection.fetchval(ADD, GLOBEX.tenant_id)
 
 
-async def test_the_fence_waits_for_what_had_begun_and_holds_what_begins(
-    placed: Slice, conversations: Database
-) -> None:
+async def test_the_fence_waits_for_what_had_begun_and_holds_what_begins(placed: Slice, conversations: Database) -> None:
     order: list[str] = []
 
     async def fence() -> None:
@@ -88,9 +86,8 @@ async def test_the_fence_waits_for_what_had_begun_and_holds_what_begins(
 
 
 async def test_neighbours_do_not_wait(placed: Slice, conversations: Database) -> None:
-    async with move(placed):
-        async with asyncio.timeout(5), conversations.tenant(GLOBEX) as connection:
-            await connection.fetchval(ADD, GLOBEX.tenant_id)
+    async with move(placed), asyncio.timeout(5), conversations.tenant(GLOBEX) as connection:
+        await connection.fetchval(ADD, GLOBEX.tenant_id)
 
 
 async def test_a_service_may_enter_and_take_no_other_lock(placed: Slice, conversations: Database) -> None:

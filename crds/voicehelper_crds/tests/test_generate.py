@@ -91,7 +91,11 @@ def test_what_an_empty_spec_gets_from_the_api_server_is_what_the_model_gives(kin
                     value[name] = filled(below, value[name])
         return value
 
-    needed = {"Tenant": {"planRef": "team", "admin": {"email": "a@b.example"}}, "CellRelease": {"release": "r2"}, "TenantMove": {"tenant": "acme"}}
+    needed = {
+        "Tenant": {"planRef": "team", "admin": {"email": "a@b.example"}},
+        "CellRelease": {"release": "r2"},
+        "TenantMove": {"tenant": "acme"},
+    }
     spec = needed.get(kind.kind_name, {})
     model = kind.model_fields["spec"].annotation
     by_model = model.model_validate(spec).model_dump(mode="json", by_alias=True, exclude_none=True)

@@ -16,15 +16,24 @@ from voicehelper_operator.settings import OperatorSettings
 from voicehelper_operator.slices.s3.client import Keys, S3Client
 
 
+def tenant_objects(settings: OperatorSettings) -> TenantObjects:
+    """Objects of tenants, where the settings say."""
+    client = _client(settings)
+    return BucketObjects(client) if client else FolderObjects(settings.objects_root)
+
+
+def _client(settings: OperatorSettings) -> S3Client | None:
+    if not settings.objects_endpoint:
+        return None
+    keys = Keys(settings.objects_admin_access_key, settings.objects_admin_secret_key)
+    return S3Client(settings.objects_endpoint, settings.objects_region, keys)
+
+
 class Archives:
     """Of one operator."""
 
     def __init__(self, settings: OperatorSettings, store: ResourceStore, secrets: SecretStore) -> None:
-        client = None
-        if settings.objects_endpoint:
-            keys = Keys(settings.objects_admin_access_key, settings.objects_admin_secret_key)
-            client = S3Client(settings.objects_endpoint, settings.objects_region, keys)
-        objects: TenantObjects = BucketObjects(client) if client else FolderObjects(settings.objects_root)
+        client, objects = _client(settings), tenant_objects(settings)
         self._identity = GrpcIdentity(settings.identity_address, settings.provisioning_key)
         self._vectors, self._objects = TenantVectors(settings.milvus_uri), objects
         sources = Sources(settings.postgres_admin_dsn, objects, self._identity, secrets)

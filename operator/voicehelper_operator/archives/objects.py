@@ -22,8 +22,8 @@ CHUNK = 2**20
 class TenantObjects(Protocol):
     """Of all cells."""
 
-    def keys(self, cell_id: str, tenant_id: str) -> AsyncIterator[str]:
-        """Keys; none where the cell has no place for objects any more."""
+    def keys(self, cell_id: str, tenant_id: str, below: str = "") -> AsyncIterator[str]:
+        """Keys, or those below a folder; none where the cell has no place for objects any more."""
         ...
 
     async def get(self, cell_id: str, tenant_id: str, key: str) -> tuple[int, AsyncIterator[bytes]] | None:
@@ -32,6 +32,10 @@ class TenantObjects(Protocol):
 
     async def put(self, cell_id: str, tenant_id: str, key: str, content: bytes) -> None:
         """Write one, over what is there. Raises Unprocessable for a key that cannot be one."""
+        ...
+
+    async def remove(self, cell_id: str, tenant_id: str, key: str) -> None:
+        """Remove one; no error for one that is gone."""
         ...
 
     async def clear(self, cell_id: str, tenant_id: str) -> None:
@@ -52,8 +56,8 @@ class FolderObjects:
     def __init__(self, root: str) -> None:
         self._root = Path(root.removeprefix("file://"))
 
-    async def keys(self, cell_id: str, tenant_id: str) -> AsyncIterator[str]:
-        pending = [""]
+    async def keys(self, cell_id: str, tenant_id: str, below: str = "") -> AsyncIterator[str]:
+        pending = [below]
         while pending:
             folder = pending.pop()
             for name, kind in await asyncio.to_thread(self._scan, cell_id, tenant_id, folder):
@@ -105,6 +109,15 @@ class FolderObjects:
             with os.fdopen(os.open(name, flags, 0o666, dir_fd=folder), "wb") as file:
                 file.write(content)
 
+    async def remove(self, cell_id: str, tenant_id: str, key: str) -> None:
+        *folders, name = _parts(key)
+
+        def unlink() -> None:
+            with suppress(FileNotFoundError), _folder(self._root, cell_id, tenant_id, *folders) as folder:
+                os.unlink(name, dir_fd=folder)
+
+        await asyncio.to_thread(unlink)
+
     async def clear(self, cell_id: str, tenant_id: str) -> None:
         folder = self._root / names.checked(cell_id) / names.checked(tenant_id)
         if await asyncio.to_thread(folder.exists):
@@ -150,14 +163,15 @@ class BucketObjects:
     def __init__(self, client: S3Client) -> None:
         self._client = client
 
-    async def keys(self, cell_id: str, tenant_id: str) -> AsyncIterator[str]:
-        prefix, last = f"{names.checked(tenant_id)}/", ""
+    async def keys(self, cell_id: str, tenant_id: str, below: str = "") -> AsyncIterator[str]:
+        tenant, last = f"{names.checked(tenant_id)}/", ""
+        prefix = f"{tenant}{below}/" if below else tenant
         while True:
             keys: list[str] = []
             with unless("NoSuchBucket"):
                 keys = await self._client.listed(names.bucket(cell_id), prefix, after=last)
             for key in keys:
-                yield key.removeprefix(prefix)
+                yield key.removeprefix(tenant)
             if not keys:
                 return
             last = keys[-1]
@@ -173,6 +187,9 @@ class BucketObjects:
 
     async def put(self, cell_id: str, tenant_id: str, key: str, content: bytes) -> None:
         await self._client.upload(names.bucket(cell_id), f"{names.checked(tenant_id)}/{key}", content)
+
+    async def remove(self, cell_id: str, tenant_id: str, key: str) -> None:
+        await self._client.remove(names.bucket(cell_id), [f"{names.checked(tenant_id)}/{key}"])
 
     async def clear(self, cell_id: str, tenant_id: str) -> None:
         with unless("NoSuchBucket"):

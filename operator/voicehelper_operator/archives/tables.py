@@ -67,15 +67,21 @@ async def revisions(connection: asyncpg.Connection, cell_id: str) -> dict[str, s
     return found
 
 
+async def primary_keys(connection: asyncpg.Connection, cell_id: str) -> dict[tuple[str, str], list[str]]:
+    """Columns of the primary key by schema and table."""
+    keys: dict[tuple[str, str], list[str]] = {}
+    for row in await connection.fetch(_KEYS, [names.schema(cell_id, service) for service in names.SERVICES]):
+        keys.setdefault((row["schema"], row["name"]), []).append(row["column"])
+    return keys
+
+
 async def tables(connection: asyncpg.Connection, cell_id: str) -> list[TenantTable]:
     """Those of all services, what is referred to before what refers to it."""
     services = {names.schema(cell_id, service): service for service in names.SERVICES}
     columns: dict[tuple[str, str], dict[str, str]] = {}
     for row in await connection.fetch(_COLUMNS, list(services), row_security.OUTBOX):
         columns.setdefault((row["schema"], row["name"]), {})[row["column"]] = row["type"]
-    keys: dict[tuple[str, str], list[str]] = {}
-    for row in await connection.fetch(_KEYS, list(services)):
-        keys.setdefault((row["schema"], row["name"]), []).append(row["column"])
+    keys = await primary_keys(connection, cell_id)
     order: TopologicalSorter[tuple[str, str]] = TopologicalSorter()
     for key in sorted(columns):
         order.add(key)

@@ -43,9 +43,9 @@ class TenantVectors:
             ):
                 page.append(row)
                 if len(page) == _PAGE:
-                    await self._insert(collection, partition, page)
+                    await insert(self._client, collection, partition, page)
                     page = []
-            await self._insert(collection, partition, page)
+            await insert(self._client, collection, partition, page)
         await self._client.flush(collection)
         return await self.count(cell_id, tenant_id)
 
@@ -57,21 +57,23 @@ class TenantVectors:
         )
         return int(rows[0]["count(*)"]) if rows else 0
 
-    async def _insert(self, collection: str, partition: str, page: Sequence[asyncpg.Record]) -> None:
-        now = int(time.time() * 1000)
-        rows: list[dict[str, Any]] = [
-            {
-                "chunk_id": str(row["chunk_id"]),
-                "document_id": str(row["document_id"]),
-                "tenant_id": partition,
-                "content": "",
-                "embedding": struct.unpack(f"<{len(row['embedding']) // 4}f", row["embedding"]),
-                "created_at": now,
-            }
-            for row in page
-        ]
-        if rows:
-            await self._client.insert(collection, rows, partition_name=partition)
+
+async def insert(client: MilvusClient, collection: str, partition: str, page: Sequence[asyncpg.Record]) -> None:
+    """Vectors of passages: ``chunk_id``, ``document_id`` and ``embedding`` of each."""
+    now = int(time.time() * 1000)
+    rows: list[dict[str, Any]] = [
+        {
+            "chunk_id": str(row["chunk_id"]),
+            "document_id": str(row["document_id"]),
+            "tenant_id": partition,
+            "content": "",
+            "embedding": struct.unpack(f"<{len(row['embedding']) // 4}f", row["embedding"]),
+            "created_at": now,
+        }
+        for row in page
+    ]
+    if rows:
+        await client.insert(collection, rows, partition_name=partition)
 
 
 def _of(tenant_id: str) -> str:

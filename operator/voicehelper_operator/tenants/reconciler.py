@@ -77,7 +77,7 @@ class TenantReconciler:
         if seen.cell is not None and status.tenant_id is not None:
             outcome = await self._applier.look(seen, seen.cell)
             routed = holds(status.conditions, "Routable") and not seen.tenant.spec.suspended
-            if routed and not seen.cell.status.hibernation:
+            if routed and not seen.cell.status.hibernation and status.held_by is None:
                 await self._probe(seen, outcome)
         await self._report(seen, reporting.paused(seen, pause, outcome))
 
@@ -194,7 +194,8 @@ class TenantReconciler:
         await self._repairs(seen, outcome)
         before = self._judged(seen, planned, outcome)
         routable = holds(before.conditions, "Routable")
-        if routable and not seen.tenant.spec.suspended and not reporting.asleep(seen):
+        held = seen.tenant.status.held_by is not None
+        if routable and not held and not seen.tenant.spec.suspended and not reporting.asleep(seen):
             if not holds(seen.tenant.status.conditions, "Routable"):
                 seen = await self._report(seen, before)  # the router has to hear of it before the probe can pass
             if seen.cell is not None and seen.cell.status.hibernation == "Idle" and seen.cell.status.cell_id:

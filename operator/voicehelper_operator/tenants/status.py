@@ -110,6 +110,8 @@ def _ready(seen: Observation, chain: list[Judgement], outcome: Outcome, *, suspe
         return no("Ready", broken.reason, broken.message)
     if suspended:
         return no("Ready", "Suspended", "spec.suspended is true")
+    if seen.tenant.status.held_by is not None:
+        return yes("Ready", "Moving", f"requests wait for a moment, for move '{seen.tenant.status.held_by}'")
     if not outcome.probe_done and asleep(seen):
         return yes("Ready", "Asleep", "it answered before its cell fell asleep; the first request wakes it")
     if not outcome.probe_done:

@@ -85,6 +85,10 @@ class MemoryActivity(NoActivity):
     """``busy``: requests do not come to their end."""
 
     busy = False
+    routers_away = False
+
+    async def held(self, tenant: str) -> bool:
+        return not self.routers_away
 
     async def parked(self, cell_id: str) -> bool:
         return not self.busy

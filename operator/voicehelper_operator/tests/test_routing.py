@@ -41,7 +41,7 @@ async def taken(queue: WorkQueue) -> list[str]:
 
 async def test_a_changed_workload_concerns_its_own_cell_only() -> None:
     cells, tenants = WorkQueue(), WorkQueue()
-    router = Router(cells, tenants, WorkQueue())
+    router = Router(cells, tenants, WorkQueue(), WorkQueue())
     for name, cell_id in (("one", "cone00000001"), ("two", "ctwo00000001")):
         router.route(cell(name, cell_id))
     await taken(cells)
@@ -56,7 +56,7 @@ async def test_a_changed_workload_concerns_its_own_cell_only() -> None:
 
 async def test_tenants_hear_of_what_their_cell_offers_and_not_of_each_other() -> None:
     cells, tenants = WorkQueue(), WorkQueue()
-    router = Router(cells, tenants, WorkQueue())
+    router = Router(cells, tenants, WorkQueue(), WorkQueue())
     router.route(cell("one", "cone00000001"))
     router.route(tenant("acme", "one"))
     router.route(tenant("globex", "two"))
@@ -72,7 +72,7 @@ async def test_tenants_hear_of_what_their_cell_offers_and_not_of_each_other() ->
 
 async def test_a_request_for_new_passwords_concerns_the_cell_and_their_rotation_no_tenant() -> None:
     cells, tenants = WorkQueue(), WorkQueue()
-    router = Router(cells, tenants, WorkQueue())
+    router = Router(cells, tenants, WorkQueue(), WorkQueue())
     router.route(cell("one", "cone00000001"))
     router.route(tenant("acme", "one"))
     await taken(cells)

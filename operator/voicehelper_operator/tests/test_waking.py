@@ -43,7 +43,7 @@ async def _later(queue):
 
 async def test_a_status_wakes_those_who_depend_on_it_and_not_its_writer():
     cells, tenants = WorkQueue(), WorkQueue()
-    router = Router(cells, tenants, WorkQueue())
+    router = Router(cells, tenants, WorkQueue(), WorkQueue())
     for change in (_cell(), _tenant()):
         router.route(change)
     assert (await _taken(cells), await _taken(tenants)) == (["c1"], ["t1"])

@@ -74,7 +74,7 @@ class Upstream:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
                 method, path, _ = head[0].split(" ", 2)
-                headers = [tuple(line.split(": ", 1)) for line in head[1:] if ": " in line]
+                headers = [(name, value) for name, colon, value in (line.partition(": ") for line in head[1:]) if colon]
                 length = int(dict(headers).get("content-length", 0))
                 await reader.readexactly(length)
                 self.requests += 1

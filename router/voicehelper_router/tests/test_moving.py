@@ -32,9 +32,7 @@ async def told(router: RouterUnderTest) -> bool:
 
 
 @pytest.mark.parametrize(("home", "server"), [(CELL_B, "b"), (CELL_A, "a")], ids=["moved", "given up"])
-async def test_requests_wait_and_arrive_where_the_tenant_lives(
-    router: RouterUnderTest, home: str, server: str
-) -> None:
+async def test_requests_wait_and_arrive_where_the_tenant_lives(router: RouterUnderTest, home: str, server: str) -> None:
     assert not await told(router)
     await put(router, cell=CELL_A, held=True)
     assert await told(router)

@@ -134,11 +134,15 @@ class S3Client:
         while keys := await self.listed(bucket, prefix):
             if keys == before:
                 raise S3Error("NotDeleted", f"{len(keys)} objects of {bucket} are still there after their deletion")
-            objects = "".join(f"<Object><Key>{escape(key)}</Key></Object>" for key in keys)
-            answer = await self.call("POST", f"/{bucket}", {"delete": ""}, f"<Delete>{objects}</Delete>")
-            if failed := _ERROR.search(answer):
-                raise _refused(failed[0], 200)
+            await self.remove(bucket, keys)
             before = keys
+
+    async def remove(self, bucket: str, keys: list[str]) -> None:
+        """Remove objects; no error for those that are gone."""
+        objects = "".join(f"<Object><Key>{escape(key)}</Key></Object>" for key in keys)
+        answer = await self.call("POST", f"/{bucket}", {"delete": ""}, f"<Delete>{objects}</Delete>")
+        if failed := _ERROR.search(answer):
+            raise _refused(failed[0], 200)
 
 
 def _refused(text: str, status: int) -> S3Error:
