@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from voicehelper_core.embedded_secrets import FileSecretStore
@@ -17,25 +20,46 @@ from voicehelper_operator.settings import OperatorSettings
 from voicehelper_operator.slices.credentials import CellCredentials
 from voicehelper_operator.slices.interface import CellRef
 from voicehelper_operator.slices.s3 import S3ObjectsSlice
+from xdist.scheduler import LoadScopeScheduling
 
 _PLATFORM, _OTHERS = "on the platform", "beside it"
 """Groups of integration tests: ``make integration`` runs each in a process of its own (pytest-xdist)."""
+_NAMED = re.compile(r"\b(platform|attacker)\b\s*[,:)]")
+"""The fixture, or one that the cells' tests have of it, as a parameter."""
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the marks in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests on the platform share one, so they stay together; API servers, Envoys and S3 servers go beside it."""
-    for item in items:
-        if item.get_closest_marker("integration"):
-            on_it = "platform" in getattr(item, "fixturenames", ())
-            item.add_marker(pytest.mark.xdist_group(_PLATFORM if on_it else _OTHERS))
+@cache
+def _group(path: str) -> str:
+    """Of the tests of a module, by its text and that of its folder's fixtures: who shares out tests collects none."""
+    module = Path(__file__).parent / path
+    texts = [file.read_text() for file in (module, module.parent / "conftest.py") if file.exists()]
+    return _PLATFORM if any(_NAMED.search(text) for text in texts) else _OTHERS
+
+
+class TwoGroups(LoadScopeScheduling):
+    """Tests on the platform share one, so they stay together; API servers, Envoys and S3 servers go beside it.
+
+    Marks do not do it: pytest-xdist 3.8 writes groups where pytest 9.2 does not look for them any more.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _group(nodeid.partition("::")[0])
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> TwoGroups | None:
+    """With ``--dist loadgroup``."""
+    return TwoGroups(config, log) if config.getoption("dist") == "loadgroup" else None
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """What runs beside the platform gives way to it (with the processes that it starts): that one is timed."""
-    group = item.get_closest_marker("xdist_group")
-    if os.geteuid() == 0 and group is not None and "PYTEST_XDIST_WORKER" in os.environ:
-        os.setpriority(os.PRIO_PROCESS, 0, 10 if group.args == (_OTHERS,) else 0)
+    if "PYTEST_XDIST_WORKER" not in os.environ or not item.get_closest_marker("integration"):
+        return
+    group = _group(item.nodeid.partition("::")[0])
+    if group == _OTHERS and "platform" in getattr(item, "fixturenames", ()):
+        pytest.fail("name the fixture 'platform' in the module or the conftest.py beside it: its tests use it")
+    if os.geteuid() == 0:
+        os.setpriority(os.PRIO_PROCESS, 0, 10 if group == _OTHERS else 0)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from typing import Any
 
 from voicehelper_core.ports import Event
 from voicehelper_crds import API_VERSION
-from voicehelper_crds.models import Cell, CellClass, CellRelease, Resource, Tenant, TenantPlan
+from voicehelper_crds.models import Cell, CellClass, CellRelease, Resource, Tenant, TenantMove, TenantPlan
 
 from voicehelper_cli.kinds import AnyKind
 from voicehelper_cli.output import age, table
@@ -80,6 +80,17 @@ _COLUMNS: dict[AnyKind, tuple[Column, ...]] = {
         Column("PHASE", lambda r: r.status.phase),
         Column("PROGRESS", _progress),
         _AGE,
+    ),
+    TenantMove: (
+        _NAME,
+        Column("TENANT", lambda r: r.spec.tenant),
+        Column("FROM", lambda r: r.status.source and r.status.source.cell),
+        Column("TO", lambda r: r.status.target and r.status.target.cell),
+        Column("PHASE", lambda r: r.status.phase),
+        Column("MESSAGE", lambda r: r.status.message),
+        _AGE,
+        Column("LAG", lambda r: r.status.lag, wide=True),
+        Column("PAUSE", lambda r: r.status.pause_seconds, wide=True),
     ),
     CellClass: (
         _NAME,

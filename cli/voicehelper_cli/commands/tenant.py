@@ -1,4 +1,4 @@
-"""``voicehelper tenant export | import | verify``."""
+"""``voicehelper tenant export | import | verify | move``."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="An archive."
 
 def register(app: typer.Typer) -> None:
     """Add the group."""
-    group = typer.Typer(help="Archives of tenants: export, import, verify.", no_args_is_help=True)
+    group = typer.Typer(
+        help="Archives of tenants, and their moves: export, import, verify, move.", no_args_is_help=True
+    )
     group.command("export")(export)
     group.command("import")(restore)
     group.command("verify")(verify)
+    group.command("move")(move)
     app.add_typer(group, name="tenant")
 
 
@@ -111,3 +114,35 @@ def _contents(report: dict[str, Any]) -> str:
 
 def _size(count: int) -> str:
     return f"{count / 2**20:.1f} MiB" if count >= 2**20 else f"{count} bytes"
+
+
+def move(
+    context: typer.Context,
+    *,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the tenant.")],
+    to: Annotated[str, typer.Option("--to", metavar="CELL", help="Exactly this cell.")] = "",
+    isolation: Annotated[
+        str, typer.Option("--isolation", metavar="KIND", help="dedicated: a cell of its own; shared: with others.")
+    ] = "",
+    region: Annotated[str, typer.Option("--region", help="A cell of this region.")] = "",
+    grace: Annotated[
+        int | None, typer.Option("--grace", metavar="SECONDS", help="How long the old cell keeps the data, read-only.")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", "-w", help="Follow the move until the tenant lives there.")] = False,
+    timeout: Annotated[float, typer.Option("--timeout", metavar="SECONDS", help="For --wait.", min=1)] = 3600,
+) -> None:
+    """Move a tenant to another cell while it is served. Without a target the placement decides."""
+    given = {"cell": to, "isolation": isolation, "region": region}
+    target = {key: value for key, value in given.items() if value}
+    run(_move(home_of(context), name, target, grace, timeout if wait else None))
+
+
+async def _move(home: Home, name: str, target: dict[str, str], grace: int | None, timeout: float | None) -> None:
+    from voicehelper_cli.moves import begun, followed
+    from voicehelper_cli.resources import open_resources
+
+    async with open_resources(home) as resources:
+        made = (await begun(resources.store, name, target, grace=grace)).metadata.name
+        say(f"tenantmove/{made} created")
+        if timeout is not None:
+            await followed(resources.store, [made], timeout)

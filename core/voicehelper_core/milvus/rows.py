@@ -81,7 +81,10 @@ def placeholder(vector: Sequence[float]) -> bytes:
 
 
 def values(field: Any) -> list[Any]:
-    """Values of a scalar column of an answer. Raises TypeError for kinds that we do not store."""
+    """Values of a column of an answer. Raises TypeError for kinds that we do not store."""
+    if field.type == schema_pb2.DataType.FloatVector:
+        numbers, width = list(field.vectors.float_vector.data), field.vectors.dim
+        return [numbers[first : first + width] for first in range(0, len(numbers), width)]
     kind = field.scalars.WhichOneof("data")
     if kind is None:
         return []

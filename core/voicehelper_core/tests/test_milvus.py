@@ -55,6 +55,8 @@ async def test_rows_are_found_and_go(client: MilvusClient) -> None:
     assert len(await client.insert("things", ROWS, partition_name="mine")) == 3
     found = await client.search("things", [1.0, 0, 0, 0], limit=2, partition_names=["mine"], output_fields=["chunk_id"])
     assert found == [(2.0, {"chunk_id": "chunk-2"}), (1.0, {"chunk_id": "chunk-1"})]
+    rows = await client.query("things", filter=FILTER, output_fields=["chunk_id", "embedding"], limit=10)
+    assert [row["embedding"] for row in rows] == [[0.0, 0, 0, 1], [2.0, 0, 0, 1]]
     rows = await client.query("things", filter=FILTER, output_fields=["chunk_id", "created_at"], limit=10)
     assert [(row["chunk_id"], row["created_at"]) for row in rows] == [("chunk-0", 2**40), ("chunk-2", 2**40 + 2)]
     await client.delete("things", filter=FILTER, partition_name="mine")

@@ -11,9 +11,10 @@ from voicehelper_crds import GROUP, PAUSED
 from voicehelper_operator.admission.request import GARBAGE_COLLECTORS, Body, Refusal, Request, Trust
 from voicehelper_operator.cells.plan import FINALIZER as CELL
 from voicehelper_operator.cells.rotation import ANNOTATION
+from voicehelper_operator.moves.plan import FINALIZER as MOVE
 from voicehelper_operator.tenants.plan import FINALIZER as TENANT
 
-FINALIZERS = {"Tenant": TENANT, "Cell": CELL}
+FINALIZERS = {"Tenant": TENANT, "Cell": CELL, "TenantMove": MOVE}
 """The kinds whose metadata is guarded, and the finalizer that the operator puts on each."""
 _OPEN = frozenset({f"{GROUP}/isolation-proof", PAUSED, ANNOTATION})
 """What of that prefix is for whoever uses the API: ``voicehelper prove isolation`` marks what it makes, and whoever may

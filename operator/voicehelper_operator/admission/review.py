@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from voicehelper_operator.admission import cells, metadata, plans, releases, tenants
+from voicehelper_operator.admission import cells, metadata, moves, plans, releases, tenants
 from voicehelper_operator.admission.request import Refusal, Request, Trust
 from voicehelper_operator.admission.world import World
 
@@ -14,6 +14,7 @@ _RULES: Mapping[str, Callable[[Request, World], Refusal | None]] = {
     "TenantPlan": plans.plan_refusal,
     "CellClass": plans.class_refusal,
     "CellRelease": lambda request, _: releases.refusal(request),
+    "TenantMove": moves.refusal,
 }
 
 

@@ -44,6 +44,8 @@ def kinds(request: Request) -> frozenset[type[Resource]]:
             return frozenset({TenantPlan, Cell} | pinned)
         case "Cell", "CREATE" | "UPDATE":
             return frozenset({CellClass})
+        case "TenantMove", "CREATE":
+            return frozenset({Tenant, Cell})
         case "TenantPlan", "DELETE":
             return frozenset({Tenant})
         case "CellClass", "DELETE":
