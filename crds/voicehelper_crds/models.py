@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from voicehelper_crds.cells import (
+    CanaryStatus,
     Cell,
     CellClass,
     CellClassSpec,
@@ -27,6 +28,7 @@ KINDS: dict[str, type[Tenant] | type[TenantPlan] | type[Cell] | type[CellClass] 
 __all__ = [
     "KINDS",
     "Admin",
+    "CanaryStatus",
     "Cell",
     "CellClass",
     "CellClassSpec",
