@@ -23,6 +23,7 @@ from voicehelper_operator.identity import GrpcIdentity, Identity
 from voicehelper_operator.leadership import LeadersSecrets, Leading, lead
 from voicehelper_operator.probe import Prober, RoutedProber
 from voicehelper_operator.releases.reconciler import ReleaseReconciler
+from voicehelper_operator.releases.traffic import NoTraffic, RoutersTraffic
 from voicehelper_operator.routing import Router
 from voicehelper_operator.settings import OperatorSettings
 from voicehelper_operator.slices.credentials import CellCredentials
@@ -139,7 +140,8 @@ async def run(
     endpoint = settings.public_url or settings.router_url
     tenant_applier = TenantApplier(store, ours, slices, identity, archives.keeper)
     tenants = TenantReconciler(tenant_applier, events, prober, endpoint, wake)
-    releases = ReleaseReconciler(settings, store, events)
+    traffic = RoutersTraffic(settings.routers_url) if settings.routers_url else NoTraffic()
+    releases = ReleaseReconciler(settings, store, events, traffic, canaries=runtime.canaries)
     workers = [
         Worker(cells, queues[0], settings.workers, leading),
         Worker(tenants, queues[1], settings.workers, leading),
