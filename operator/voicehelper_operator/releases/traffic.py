@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -13,7 +14,7 @@ from voicehelper_operator.routers import addresses
 BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """In seconds: of Envoy's buckets those that are told apart."""
 _SECONDS = 5.0
-_MOST = 100
+_AT_ONCE = 100
 
 Counters = tuple[float, ...]
 """Requests, errors, requests whose time was taken, and those of them within each of ``BOUNDS``; since some start."""
@@ -65,16 +66,17 @@ class RoutersTraffic:
         await self._http.aclose()
 
     async def read(self, cells: Iterable[str]) -> Reading:
-        wanted = [*cells][:_MOST]
+        wanted = [*cells]
         serving: dict[str, dict[str, Counters]] = {cell: {} for cell in wanted}
         canary: dict[str, dict[str, Counters]] = {cell: {} for cell in wanted}
         try:
-            for base in await addresses(self._url):
-                answer = await self._http.get(f"{base}/cells/traffic", params={"cell": wanted})
+            for base, start in itertools.product(await addresses(self._url), range(0, len(wanted), _AT_ONCE)):
+                some = wanted[start : start + _AT_ONCE]
+                answer = await self._http.get(f"{base}/cells/traffic", params={"cell": some})
                 answer.raise_for_status()
                 told = answer.json()
                 router, bounds = f"{base}@{told['epoch']}", [float(bound) for bound in told["bounds"]]
-                for cell in wanted:
+                for cell in some:
                     sides = told["cells"].get(cell, {})
                     serving[cell][router] = _counters(sides.get("serving", {}), bounds)
                     canary[cell][router] = _counters(sides.get("canary", {}), bounds)

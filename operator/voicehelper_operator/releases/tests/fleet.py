@@ -261,6 +261,12 @@ class Fleet:
                 assert sum(item.tenants for item in flying) <= rules.max_tenants
             earlier = status.waves[: status.waves.index(wave)]
             assert all(item.phase == "Done" for item in earlier), "a wave begins before the one before is done"
+        for _, entry in entries(status):
+            earlier_stage = known[key].stage if (key := (entry.cell, entry.cell_id)) in known else None
+            if entry.phase == "Updated" and stages.of(status):
+                assert entry.stage is not None and entry.stage.passed, "it serves and was not judged"
+            if earlier_stage is not None:
+                assert entry.stage is not None and entry.stage.index >= earlier_stage.index
         if finished(status):
             assert not flying
             assert not any(entry.phase == "RollingBack" for _, entry in entries(status))
