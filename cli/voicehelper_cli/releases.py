@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -14,6 +15,8 @@ import yaml
 from voicehelper_core import errors
 from voicehelper_core.ports import ResourceStore
 from voicehelper_crds import API_VERSION, CellRelease
+from voicehelper_crds.releases import ReleasedCell, Wave
+from voicehelper_crds.traffic import Stage, StageStatus
 
 from voicehelper_cli.failures import Failure
 from voicehelper_cli.manifests import Manifest
@@ -23,7 +26,7 @@ from voicehelper_cli.views import document
 
 _LOOK_SECONDS = 1.0
 _ANSWER_SECONDS = 15.0
-_SHOWN = ("Failed", "RollingBack", "Upgrading", "RolledBack", "Skipped", "Pending", "Updated")
+_SHOWN = ("Failed", "RollingBack", "Shifting", "Upgrading", "RolledBack", "Skipped", "Pending", "Updated")
 
 
 async def begun(
@@ -102,7 +105,8 @@ async def follow(store: ResourceStore, name: str | None) -> CellRelease:
 
 def text(release: CellRelease) -> str:
     """All that there is to know of it now."""
-    return "\n".join([*lines(release), *(["", _cells(release)] if release.status.waves else [])])
+    parts = ["\n".join(lines(release)), "\n".join(_judged(release)), _cells(release) if release.status.waves else ""]
+    return "\n\n".join(part for part in parts if part)
 
 
 def lines(release: CellRelease) -> Iterator[str]:
@@ -117,7 +121,7 @@ def lines(release: CellRelease) -> Iterator[str]:
     if status.ended is not None:
         yield f"  ended by {status.ended.actor} ({status.ended.cause}): {status.ended.message}"
     if status.started_at is None and status.waves:
-        yield f"  takes at least {_least(release)}, the bakes; the waves that it would have now:"
+        yield f"  takes at least {_least(release)}, bakes and stages; the waves that it would have now:"
     if status.waves:
         rows = [
             [
@@ -130,6 +134,39 @@ def lines(release: CellRelease) -> Iterator[str]:
             for wave in status.waves
         ]
         yield from (f"  {row}" for row in table(["WAVE", "PHASE", "CELLS", "TENANTS", "OF THEM"], rows).splitlines())
+    yield from _shifting(release)
+
+
+def _stages(release: CellRelease) -> list[Stage]:
+    traffic = release.status.strategy.traffic if release.status.strategy is not None else None
+    return (traffic.stages or []) if traffic is not None else []
+
+
+def _shifting(release: CellRelease) -> Iterator[str]:
+    """A line a cell that is in a stage."""
+    stages = _stages(release)
+    for entry, stage in _staged(release):
+        if entry.phase == "Shifting" and stage.index < len(stages):
+            weight = stages[stage.index].weight
+            yield f"  {entry.cell}: stage {stage.index + 1} of {len(stages)}, {weight} % of the users"
+
+
+def _judged(release: CellRelease) -> Iterator[str]:
+    """A line a metric, as of the last look."""
+    rows = [
+        [entry.cell, item.metric, item.result, item.message]
+        for entry, stage in _staged(release)
+        for item in stage.metrics
+    ]
+    if rows:
+        yield table(["CELL", "METRIC", "RESULT", "FIGURES"], rows)
+
+
+def _staged(release: CellRelease) -> Iterator[tuple[ReleasedCell, StageStatus]]:
+    for wave in release.status.waves:
+        for entry in wave.cells:
+            if entry.stage is not None:
+                yield entry, entry.stage
 
 
 def _counted(phases: Counter[Any]) -> str:
@@ -137,10 +174,17 @@ def _counted(phases: Counter[Any]) -> str:
 
 
 def _least(release: CellRelease) -> timedelta:
-    strategy, rules = release.status.strategy, {}
+    strategy, rules, each = release.status.strategy, {}, 0.0
     if strategy is not None:
-        rules = {wave.name: wave.bake.seconds for wave in strategy.waves}
-    return timedelta(seconds=sum(rules.get(wave.name, 0) for wave in release.status.waves if wave.cells))
+        rules = {wave.name: wave for wave in strategy.waves}
+    if strategy is not None and strategy.traffic is not None and release.spec.skip is None:
+        each = sum(stage.seconds for stage in _stages(release)) * strategy.traffic.time_scale
+    waves = [
+        (len(wave.cells), rules.get(wave.name, Wave(name=wave.name))) for wave in release.status.waves if wave.cells
+    ]
+    return timedelta(
+        seconds=sum(rule.bake.seconds + math.ceil(cells / rule.max_concurrency) * each for cells, rule in waves)
+    )
 
 
 def _cells(release: CellRelease) -> str:

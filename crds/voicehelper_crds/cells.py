@@ -107,6 +107,19 @@ class Endpoints(Model):
     """host:port of the gRPC services."""
 
 
+class CanaryStatus(Model):
+    release: str
+    """The release that runs beside the one that serves; the schemas are at it."""
+    endpoints: Endpoints = Field(default_factory=Endpoints)
+    """Where it answers; empty while it does not run yet."""
+    ready: bool = False
+    """Whether it answers: nobody is sent to it before."""
+    weight: int = Field(default=0, ge=0, le=100)
+    """Percent of the users that the router sends to it, besides requests with ``x-canary: true``."""
+    restarts: int = 0
+    """How often it has died."""
+
+
 class CredentialsStatus(Model):
     account: Literal["a", "b"] = "a"
     """The account of each store that the workload uses, or is about to."""
@@ -132,6 +145,8 @@ class CellStatus(Model):
     """Schema revision that the cell's schemas are at."""
     endpoints: Endpoints = Field(default_factory=Endpoints)
     """Where the router sends requests."""
+    canary: CanaryStatus | None = None
+    """The release that is tried beside the one that serves, while there is one."""
     slices: list[SliceStatus] = Field(default_factory=list)
     """One entry a store."""
     workloads: list[WorkloadStatus] = Field(default_factory=list)

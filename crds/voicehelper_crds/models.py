@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from voicehelper_crds.cells import (
+    CanaryStatus,
     Cell,
     CellClass,
     CellClassSpec,
@@ -28,6 +29,7 @@ KINDS: dict[
 __all__ = [
     "KINDS",
     "Admin",
+    "CanaryStatus",
     "Cell",
     "CellClass",
     "CellClassSpec",

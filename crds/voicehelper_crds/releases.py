@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from voicehelper_crds.cells import MaintenanceWindow
 from voicehelper_crds.meta import Condition, LabelValue, Model, ResourceId, ResourceName, Rule, immutable
 from voicehelper_crds.resource import Resource
+from voicehelper_crds.traffic import StageStatus, Traffic
 
 ReleaseId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][-A-Za-z0-9._:]*$")]
 Who = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -95,6 +96,8 @@ class Strategy(Model):
     """In this order; cells that none of them takes form a last one. None given: one cell, then a tenth, then all."""
     failure_policy: FailurePolicy = Field(default_factory=FailurePolicy)
     """What a failed cell means."""
+    traffic: Traffic | None = None
+    """How the users of a cell come to the release, beside the one that serves. Empty: all, as soon as it answers."""
     progress_deadline_seconds: int = Field(default=600, ge=10, le=86_400)
     """How long one cell may take to run the release, or to go back."""
     windows: list[ReleaseWindow] = Field(default_factory=list, max_length=20)
@@ -122,6 +125,17 @@ class Approval(Model):
     """For people."""
 
 
+class Complaint(Model):
+    cell: ResourceName
+    """In which cell."""
+    count: int = Field(default=1, ge=1, le=1_000_000)
+    """How many."""
+    actor: Who
+    """Who enters them."""
+    reason: Annotated[str, StringConstraints(max_length=500)] = ""
+    """What people complain of."""
+
+
 class Skip(Model):
     reason: Annotated[str, StringConstraints(min_length=1, max_length=500)]
     """Why there is no time to wait, such as a security fix."""
@@ -147,13 +161,15 @@ class CellReleaseSpec(Model):
     """How; what it was when the first cell was chosen stays in the status, and holds."""
     approvals: list[Approval] = Field(default_factory=list, max_length=1000)
     """Gates that a person has opened."""
+    complaints: list[Complaint] = Field(default_factory=list, max_length=1000)
+    """Of people about the release, as an operator enters them."""
     skip: Skip | None = None
-    """An emergency: no bakes, gates, windows and freezes. Failures end it as ever."""
+    """An emergency: no bakes, gates, windows, freezes and stages. Failures end it as ever."""
     rollback: Rollback | None = None
     """Every cell that has the release goes back to what it ran before."""
 
 
-CellPhase = Literal["Pending", "Upgrading", "Updated", "Failed", "RollingBack", "RolledBack", "Skipped"]
+CellPhase = Literal["Pending", "Upgrading", "Shifting", "Updated", "Failed", "RollingBack", "RolledBack", "Skipped"]
 WavePhase = Literal["Pending", "Waiting", "Running", "Baking", "Approval", "Done", "Ended"]
 ReleasePhase = Literal["Refused", "Queued", "Running", "Held", "RollingBack", "Complete", "RolledBack", "Stopped"]
 
@@ -175,6 +191,8 @@ class ReleasedCell(Model):
     """When it was told to run the release."""
     restarts: int | None = None
     """How often what runs in it had died when the release answered first: later deaths are the release's."""
+    stage: StageStatus | None = None
+    """How far the users of the cell have come to the release; empty before, and where there are no stages."""
     message: str = Field(default="", max_length=1000)
     """Why it failed or was left out, or what it waits for."""
 
@@ -192,7 +210,8 @@ class WaveStatus(Model):
 
 class Held(Model):
     reason: Annotated[str, StringConstraints(max_length=63)]
-    """One word in CamelCase: Paused, Gate, OutsideWindow, Frozen, Failed, NotReady."""
+    """One word in CamelCase: Paused, Gate, OutsideWindow, Frozen, Failed, NotReady,
+    NoData, Inconclusive, QueryError."""
     actor: Annotated[str, StringConstraints(max_length=200)] = "operator"
     """Who holds it."""
     message: Annotated[str, StringConstraints(max_length=1000)] = ""
@@ -208,6 +227,10 @@ class Ended(Model):
     """Who decided it."""
     message: Annotated[str, StringConstraints(max_length=1000)] = ""
     """Which cells, or why."""
+    metric: str = ""
+    """Which metric failed, where one did."""
+    value: Annotated[str, StringConstraints(max_length=1000)] = ""
+    """What was measured, and against what."""
     at: datetime
     """When it was decided."""
 

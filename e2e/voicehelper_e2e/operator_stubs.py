@@ -68,7 +68,9 @@ class StubIdentity:
 class StubProber:
     """``probe.Prober``."""
 
-    async def probe(self, name: str, tenant_id: str, cell_id: str, *, patience: float = 0) -> str | None:
+    async def probe(
+        self, name: str, tenant_id: str, cell_id: str, *, patience: float = 0, canary: str = ""
+    ) -> str | None:
         return None
 
 
@@ -77,6 +79,7 @@ class StubRuntime:
 
     topologies = frozenset({"compact"})
     seamless = True
+    canaries = False
 
     async def ensure(self, spec: WorkloadSpec) -> WorkloadState:
         return _running()

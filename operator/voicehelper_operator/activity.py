@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 import httpx
 from voicehelper_core.log import get_logger
+
+from voicehelper_operator.routers import addresses
 
 log = get_logger(__name__)
 _LOOK_SECONDS = 5.0
@@ -113,7 +113,7 @@ class RoutersActivity:
     async def _asked(self, path: str) -> list[dict[str, Any]] | None:
         """What every router answers; None where one of them does not."""
         try:
-            answers = [await self._http.get(f"{base}{path}") for base in await self._bases()]
+            answers = [await self._http.get(f"{base}{path}") for base in await addresses(self._url)]
         except (httpx.HTTPError, OSError):
             return None
         states = [answer.json() for answer in answers if answer.status_code == 200]
@@ -136,18 +136,11 @@ class RoutersActivity:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _bases(self) -> list[str]:
-        parts = urlsplit(self._url)
-        port = parts.port or 80
-        found = await asyncio.get_running_loop().getaddrinfo(parts.hostname, port, type=socket.SOCK_STREAM)
-        addresses = sorted({item[4][0] for item in found})
-        return [f"{parts.scheme}://{f'[{host}]' if ':' in str(host) else host}:{port}" for host in addresses]
-
     async def _count(self) -> None:
         """Who was used since the last look. A router that does not answer may carry requests of anybody."""
         while True:
             try:
-                for base in await self._bases():
+                for base in await addresses(self._url):
                     answer = await self._http.get(f"{base}/cells/activity")
                     answer.raise_for_status()
                     self._counted(base, answer.json())
@@ -173,7 +166,7 @@ class RoutersActivity:
         try:
             while True:
                 try:
-                    bases = await self._bases()
+                    bases = await addresses(self._url)
                 except OSError:
                     bases = []
                 for base in following.keys() - set(bases):

@@ -25,6 +25,7 @@ from voicehelper_operator.moves.copying import StoreCopier
 from voicehelper_operator.moves.reconciler import MoveReconciler
 from voicehelper_operator.probe import Prober, RoutedProber
 from voicehelper_operator.releases.reconciler import ReleaseReconciler
+from voicehelper_operator.releases.traffic import NoTraffic, RoutersTraffic
 from voicehelper_operator.routing import Router
 from voicehelper_operator.settings import OperatorSettings
 from voicehelper_operator.slices.credentials import CellCredentials
@@ -143,7 +144,8 @@ async def run(
     endpoint = settings.public_url or settings.router_url
     tenant_applier = TenantApplier(store, ours, slices, identity, archives.keeper)
     tenants = TenantReconciler(tenant_applier, events, prober, endpoint, wake)
-    releases = ReleaseReconciler(settings, store, events)
+    traffic = RoutersTraffic(settings.routers_url) if settings.routers_url else NoTraffic()
+    releases = ReleaseReconciler(settings, store, events, traffic, canaries=runtime.canaries)
     copier = StoreCopier(settings.postgres_admin_dsn, settings.milvus_uri, tenant_objects(settings))
     moves = MoveReconciler(store, events, slices, copier, activity)
     workers = [

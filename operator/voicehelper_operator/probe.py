@@ -16,8 +16,13 @@ _PAUSE_SECONDS = 0.03
 class Prober(Protocol):
     """Asks the tenant's cell through the router."""
 
-    async def probe(self, name: str, tenant_id: str, cell_id: str, *, patience: float = 0) -> str | None:
-        """None when the right cell answers for the right tenant, or what came instead after ``patience`` seconds."""
+    async def probe(
+        self, name: str, tenant_id: str, cell_id: str, *, patience: float = 0, canary: str = ""
+    ) -> str | None:
+        """None when the right cell answers for the right tenant, or what came instead after ``patience`` seconds.
+
+        ``canary`` is the release that is tried in the cell and has to answer; empty asks whoever serves.
+        """
         ...
 
 
@@ -32,17 +37,21 @@ class RoutedProber:
         """Close the connections."""
         await self._http.aclose()
 
-    async def probe(self, name: str, tenant_id: str, cell_id: str, *, patience: float = 0) -> str | None:
+    async def probe(
+        self, name: str, tenant_id: str, cell_id: str, *, patience: float = 0, canary: str = ""
+    ) -> str | None:
         token = await self._identity.service_token(name, tenant_id, "probe")
         end = time.monotonic() + patience
         while True:
-            found = await self._once(name, tenant_id, cell_id, token)
+            found = await self._once(name, tenant_id, cell_id, token, canary)
             if found is None or time.monotonic() >= end:
                 return found
             await asyncio.sleep(_PAUSE_SECONDS)
 
-    async def _once(self, name: str, tenant_id: str, cell_id: str, token: str) -> str | None:
+    async def _once(self, name: str, tenant_id: str, cell_id: str, token: str, canary: str) -> str | None:
         headers = {"X-Tenant-ID": name, "Authorization": f"Bearer {token}"}
+        if canary:
+            headers["x-canary"] = "true"
         try:
             answer = await self._http.get("/api/v1/probe", headers=headers)
         except httpx.HTTPError as error:
@@ -52,9 +61,12 @@ class RoutedProber:
         try:
             body = answer.json()
             who = body["tenant_id"], body["cell_id"]
+            release = body["release"] if canary else ""
         except (ValueError, KeyError, TypeError):
             return "something that is not a cell answered"
-        return None if who == (tenant_id, cell_id) else f"cell {who[1]} answered for tenant {who[0]}"
+        if who != (tenant_id, cell_id):
+            return f"cell {who[1]} answered for tenant {who[0]}"
+        return None if release == canary else f"release {release} answered"
 
 
 def _detail(answer: httpx.Response) -> str:

@@ -26,7 +26,7 @@ ReasonOption = Annotated[str, typer.Option("--reason", "-m", help="Why; it is ke
 def register(app: typer.Typer) -> None:
     """Add the group."""
     group = typer.Typer(help="Take a release through the cells in waves, and back.", no_args_is_help=True)
-    for command in (plan, start, status, pause, resume, approve, abort, rollback):
+    for command in (plan, start, status, pause, resume, approve, abort, rollback, complain):
         group.command()(command)
     app.add_typer(group, name="release")
 
@@ -53,7 +53,7 @@ def start(
     release: ReleaseArgument,
     strategy: StrategyOption = None,
     emergency: Annotated[
-        str, typer.Option("--emergency", metavar="REASON", help="No bakes, gates, windows and freezes.")
+        str, typer.Option("--emergency", metavar="REASON", help="No bakes, gates, windows, freezes and stages.")
     ] = "",
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow it to its end.")] = False,
 ) -> None:
@@ -99,6 +99,20 @@ def approve(
     """Open a gate."""
     given = {"wave": wave, "gate": gate, "actor": getpass.getuser(), "reason": reason}
     _change(context, name, lambda spec: spec | {"approvals": [*spec.get("approvals", []), given]}, f"may pass {gate}")
+
+
+def complain(
+    context: typer.Context,
+    *,
+    name: NameArgument,
+    cell: Annotated[str, typer.Argument(metavar="CELL", help="In which cell.")],
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many complaints.")] = 1,
+    reason: ReasonOption = "",
+) -> None:
+    """Enter complaints of people about the release: stages may have a limit of them."""
+    given = {"cell": cell, "count": count, "actor": getpass.getuser(), "reason": reason}
+    told = f"has {count} more complaints in cell {cell}"
+    _change(context, name, lambda spec: spec | {"complaints": [*spec.get("complaints", []), given]}, told)
 
 
 def abort(context: typer.Context, name: NameArgument) -> None:

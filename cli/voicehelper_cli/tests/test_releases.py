@@ -13,6 +13,7 @@ from voicehelper_core.resource_rules import validated
 from voicehelper_crds import CellRelease, Condition, ObjectMeta
 from voicehelper_crds.models import CellReleaseSpec, CellReleaseStatus
 from voicehelper_crds.releases import Bake, Ended, ReleasedCell, Skip, Strategy, Wave, WaveStatus
+from voicehelper_crds.traffic import MetricStatus, Stage, StageStatus, Traffic
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
@@ -88,6 +89,24 @@ def test_a_plan_says_how_long_it_takes_at_least() -> None:
     strategy = Strategy(waves=[Wave(name="wave-0", bake=Bake(seconds=60)), Wave(name="wave-1", bake=Bake(seconds=120))])
     shown = text(release(phase="Held", strategy=strategy, waves=waves("Pending", "Pending")))
     assert "takes at least 0:03:00" in shown
+
+
+def test_a_plan_counts_the_stages_of_each_cell() -> None:
+    traffic = Traffic(stages=[Stage(weight=10, seconds=600), Stage(weight=100, seconds=0)], time_scale=0.5)
+    strategy = Strategy(waves=[Wave(name="wave-0", bake=Bake(seconds=60))], traffic=traffic)
+    shown = text(release(phase="Held", strategy=strategy, waves=waves("Pending")))
+    assert "takes at least 0:06:00, bakes and stages" in shown
+
+
+def test_stages_and_their_figures_are_told() -> None:
+    stages = [Stage(weight=10, max_error_percent=1), Stage(weight=50, max_error_percent=1)]
+    (wave,) = waves("Shifting")
+    metric = MetricStatus(metric="errors", result="Inconclusive", message="errors 0.10 % (1 of 1,000)")
+    wave.cells[0].stage = StageStatus(index=1, since=NOW, metrics=[metric])
+    strategy = Strategy(traffic=Traffic(stages=stages))
+    shown = text(release(phase="Running", started_at=NOW, strategy=strategy, waves=[wave]))
+    assert "  cell-0: stage 2 of 2, 50 % of the users" in shown
+    assert "cell-0   errors   Inconclusive   errors 0.10 % (1 of 1,000)" in shown
 
 
 async def test_the_spec_is_changed_and_a_conflict_is_tried_again() -> None:

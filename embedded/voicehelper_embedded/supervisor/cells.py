@@ -19,8 +19,8 @@ from voicehelper_embedded.context import Context
 from voicehelper_embedded.supervisor.process import Launch
 
 
-class Workload(BaseModel):
-    """A cell's process."""
+class Step(BaseModel):
+    """What is run of a release, as which cell."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -30,7 +30,18 @@ class Workload(BaseModel):
     config: dict[str, Any]
 
 
-class Run(Workload):
+class Workload(Step):
+    """A cell's process."""
+
+    beside: bool = False
+    """Whether another release than the one that serves stays beside it, instead of taking its place."""
+
+    def runs_like(self, other: Workload) -> bool:
+        """Whether the process of one is that of the other."""
+        return self == other.model_copy(update={"beside": self.beside})
+
+
+class Run(Step):
     """A step that ends by itself."""
 
     command: str = Field(pattern=r"^migrate$")
@@ -125,7 +136,7 @@ def cell_folder(context: Context, cell_id: str, user: str | None) -> Path:
 def launch(
     context: Context,
     *,
-    workload: Workload,
+    workload: Step,
     command: str,
     config: Mapping[str, Any],
     user: str | None,

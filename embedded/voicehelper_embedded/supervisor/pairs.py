@@ -1,7 +1,8 @@
 """The processes of one cell: the one that serves, the next one beside it, and those that leave.
 
 Another release starts beside what serves and takes its place once it is ready: a release that cannot start never does.
-What has been replaced ends when nobody is connected to it any more.
+Where it is to be tried first (``Workload.beside``), it stays beside until it is told otherwise. What has been replaced,
+or was tried and is not wanted, ends when nobody is connected to it any more.
 """
 
 from __future__ import annotations
@@ -58,9 +59,10 @@ class Processes:
                 {
                     "role": role,
                     "name": cell.name,
-                    "workload": cell.workload.model_dump(),
+                    "workload": cell.workload.model_dump(exclude_defaults=True),
                     "http": cell.port,
                     "grpc": cell.grpc,
+                    "alone": cell.alone,
                 }
             )
         return found
@@ -74,7 +76,26 @@ def component(unit: Unit) -> CellComponent:
 
 def needs_another(unit: Unit, workload: Workload) -> bool:
     """Whether the workload is another release than one that serves: then it starts beside it."""
-    return component(unit).workload.release != workload.release and unit.state.state in ("ready", "degraded")
+    serves = unit.state.state in ("ready", "degraded")
+    return component(unit).workload.release != workload.release and (serves or workload.beside)
+
+
+def answers(unit: Unit) -> bool:
+    """Whether requests can be sent there."""
+    return unit.ready.is_set() and unit.state.state == "ready"
+
+
+def described(unit: Unit) -> dict[str, Any]:
+    """What stays beside."""
+    cell = component(unit)
+    return {
+        "release": cell.workload.release,
+        "ready": answers(unit),
+        "restarts": unit.state.restarts,
+        "message": unit.state.message,
+        "http": f"127.0.0.1:{cell.port}",
+        "grpc": f"127.0.0.1:{cell.grpc}",
+    }
 
 
 async def left(unit: Unit) -> None:

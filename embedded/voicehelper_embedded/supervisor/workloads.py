@@ -16,7 +16,7 @@ from voicehelper_core.errors import InvalidArgument, NotFound
 from voicehelper_embedded import files, ports, users
 from voicehelper_embedded.context import Context
 from voicehelper_embedded.supervisor import cells, pairs
-from voicehelper_embedded.supervisor.cells import CellComponent, Run, Workload
+from voicehelper_embedded.supervisor.cells import CellComponent, Run, Step, Workload
 from voicehelper_embedded.supervisor.pairs import Processes
 from voicehelper_embedded.supervisor.supervisor import Supervisor
 from voicehelper_embedded.supervisor.unit import Unit
@@ -43,11 +43,11 @@ class Workloads:
             for item in saved:
                 workload = Workload(**item["workload"])
                 made = CellComponent(self._context, item["name"], workload, item["http"], item["grpc"])
-                made.alone = len(saved) == 1
+                made.alone = item.get("alone", len(saved) == 1)
                 by_role[item["role"]].append(self._supervisor.add(made))
             (serving,) = by_role["serving"]
             cell = self._cells[name] = Processes(serving, next(iter(by_role["next"]), None), by_role["leaving"])
-            if cell.next is not None:
+            if cell.next is not None and not pairs.component(cell.next).workload.beside:
                 self._follow(cell.next, self._promote(name, cell.next))
             for unit in cell.leaving:
                 self._follow(unit, self._retire(name, unit))
@@ -62,31 +62,40 @@ class Workloads:
             elif pairs.needs_another(cell.serving, workload):
                 await self._beside(name, cell, workload)
             else:
-                await self._drop_next(cell)
+                await self._drop_next(name, cell)
                 await self._refresh(cell.serving, workload)
             self._save()
             return self.describe(name)
 
     async def _beside(self, name: str, cell: Processes, workload: Workload) -> None:
-        if cell.next is not None:
+        if cell.next is not None and pairs.component(cell.next).workload.release != workload.release:
+            await self._drop_next(name, cell)
+        if cell.next is None:
+            cell.next = self._start(cell.free_name(name), workload, alone=False)
+        else:
             await self._refresh(cell.next, workload)
-            return
-        cell.next = self._start(cell.free_name(name), workload, alone=False)
-        self._follow(cell.next, self._promote(name, cell.next))
+        self._unfollow(cell.next)
+        if not workload.beside and pairs.answers(cell.next):
+            self._take_over(name, cell, cell.next)
+        elif not workload.beside:
+            self._follow(cell.next, self._promote(name, cell.next))
 
     async def _refresh(self, unit: Unit, workload: Workload) -> None:
         component = pairs.component(unit)
-        if component.workload != workload:
-            component.workload = workload
-            unit.refresh()
-        elif not await asyncio.to_thread(cells.is_shared, self._context, workload.cell_id):
+        same, component.workload = component.workload.runs_like(workload), workload
+        if not same or not await asyncio.to_thread(cells.is_shared, self._context, workload.cell_id):
             unit.refresh()
 
-    async def _drop_next(self, cell: Processes) -> None:
-        """What was to come does not."""
-        if cell.next is not None:
-            dropped, cell.next = cell.next, None
-            self._unfollow(dropped)
+    async def _drop_next(self, name: str, cell: Processes) -> None:
+        """What was to come does not. Where it answers, requests may be in it, and are not cut off."""
+        if cell.next is None:
+            return
+        dropped, cell.next = cell.next, None
+        self._unfollow(dropped)
+        if pairs.component(dropped).workload.beside and pairs.answers(dropped):
+            cell.leaving.append(dropped)
+            self._follow(dropped, self._retire(name, dropped))
+        else:
             await self._supervisor.remove(dropped.component.name)
 
     async def _promote(self, name: str, unit: Unit) -> None:
@@ -96,10 +105,13 @@ class Workloads:
             cell = self._cells.get(name)
             if cell is None or cell.next is not unit:
                 return
-            cell.leaving.append(cell.serving)
-            cell.serving, cell.next = unit, None
+            self._take_over(name, cell, unit)
             self._save()
-            self._follow(cell.leaving[-1], self._retire(name, cell.leaving[-1]))
+
+    def _take_over(self, name: str, cell: Processes, unit: Unit) -> None:
+        cell.leaving.append(cell.serving)
+        cell.serving, cell.next = unit, None
+        self._follow(cell.leaving[-1], self._retire(name, cell.leaving[-1]))
 
     async def _retire(self, name: str, unit: Unit) -> None:
         await pairs.left(unit)
@@ -131,8 +143,9 @@ class Workloads:
         if cell is None:
             raise NotFound(f"no workload '{name}'")
         serving, coming = pairs.component(cell.serving), cell.next
+        beside = coming if coming is not None and pairs.component(coming).workload.beside else None
         (state,) = self._supervisor.describe([serving.name])
-        if coming is not None and coming.state.restarts and state["state"] == "ready":
+        if coming is not None and coming.state.restarts and not pairs.answers(coming) and state["state"] == "ready":
             state["message"] = f"release {pairs.component(coming).workload.release}: {coming.state.message}"
         return {
             **state,
@@ -141,6 +154,7 @@ class Workloads:
             "http": f"127.0.0.1:{serving.port}",
             "grpc": f"127.0.0.1:{serving.grpc}",
             "release": serving.workload.release,
+            "canary": pairs.described(beside) if beside is not None else None,
             "settled": state["state"] == "ready" and not cell.serving.changing and coming is None and not cell.leaving,
         }
 
@@ -217,7 +231,7 @@ def _check_name(name: str) -> None:
         raise InvalidArgument("a workload is called cell-<id of the cell>")
 
 
-def _check(name: str, workload: Workload) -> None:
+def _check(name: str, workload: Step) -> None:
     _check_name(name)
     if name != f"cell-{workload.cell_id}":
         raise InvalidArgument("the name and the cell's id disagree")

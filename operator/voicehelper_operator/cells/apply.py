@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -38,6 +38,9 @@ class Outcome:
     made: list[str] = field(default_factory=list)
     slices_done: bool = False
     release: str | None = None
+    """That serves."""
+    canary: str | None = None
+    """That is to stay beside it, once the schemas are at it."""
     schema_revision: str | None = None
     migration_problem: str | None = None
     workload: WorkloadState | None = None
@@ -69,6 +72,7 @@ class CellApplier:
         """All steps, until one cannot be done yet."""
         outcome = Outcome(
             release=seen.cell.status.release,
+            canary=seen.release if seen.beside and seen.migrated else None,
             schema_revision=seen.cell.status.schema_revision,
             workload=seen.workload,
             rotation=seen.rotation,
@@ -88,7 +92,12 @@ class CellApplier:
     async def look(self, seen: Observation) -> Outcome:
         """What there is, without changing anything. A cell that has no passwords yet has nothing else either."""
         status = seen.cell.status
-        outcome = Outcome(release=status.release, schema_revision=status.schema_revision, workload=seen.workload)
+        outcome = Outcome(
+            release=status.release,
+            canary=status.canary.release if status.canary else None,
+            schema_revision=status.schema_revision,
+            workload=seen.workload,
+        )
         outcome.hibernation = status.hibernation
         if status.cell_id is not None and await self.credentials.known(status.cell_id):
             _, outcome.problems = await ensured({item.store: _looked(item, seen.ref) for item in self.slices})
@@ -190,7 +199,11 @@ class CellApplier:
             outcome.migration_problem = str(error)[:1000]
             return False
         await faults.point("operator.migrate.effect")
-        outcome.release, outcome.schema_revision = seen.release, str(revision)
+        outcome.schema_revision = str(revision)
+        if seen.beside:
+            outcome.canary = seen.release
+        else:
+            outcome.release = seen.release
         return True
 
     @asynccontextmanager
@@ -233,6 +246,8 @@ class CellApplier:
         return outcome.workload_problem is None
 
     async def _workload(self, seen: Observation, outcome: Outcome) -> bool:
+        if seen.beside and seen.workload is None:  # it slept: what serves comes first
+            seen = replace(seen, release=str(seen.cell.status.release), beside=False)
         spec = await self._workload_spec(seen)
         await faults.point("operator.workload.before")
         try:
@@ -242,6 +257,8 @@ class CellApplier:
             return False
         await faults.point("operator.workload.effect")
         outcome.settled = outcome.workload.settled
+        if not seen.beside:
+            outcome.release = seen.release
         # Asleep for the router until it answers: requests wait so long.
         outcome.hibernation = "Idle" if seen.cell.status.hibernation == "Idle" and not outcome.workload.ready else ""
         return outcome.workload.ready
@@ -257,6 +274,7 @@ class CellApplier:
             topology=seen.cell.spec.topology,
             size=seen.size,
             services=services or {},
+            beside=seen.beside,
         )
 
     async def _workload_spec(self, seen: Observation) -> WorkloadSpec:

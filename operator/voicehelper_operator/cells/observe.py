@@ -55,6 +55,10 @@ class Observation:
     """Whether the workload must not be stopped for it now."""
     moving: bool = False
     """Whether a rollout brings the cell to its release, or back: it does not fall asleep meanwhile."""
+    beside: bool = False
+    """Whether the release stays beside the one that serves."""
+    weight: int = 0
+    """Percent of the users that it gets then."""
 
     @property
     def policy(self) -> str:
@@ -85,6 +89,13 @@ class Observation:
         if self.cell.status.hibernation == "Idle" and self.workload is None:
             return True
         return self.idle is not None and self.idle >= after
+
+    @property
+    def migrated(self) -> bool:
+        """Whether the schemas are at the release that should run."""
+        status = self.cell.status
+        known = {status.release, status.canary.release if status.canary is not None else None}
+        return self.release in known and status.schema_revision is not None
 
     @property
     def ref(self) -> CellRef:
@@ -149,9 +160,11 @@ async def observe(
         runtime.topologies,
         runtime.seamless,
         rotation,
-        rotating.due(cell, rotation, settings.credentials_days, now),
+        not wanted.beside and rotating.due(cell, rotation, settings.credentials_days, now),
         rotation.postponed is not None and rotation.postponed > now,
         wanted.moving,
+        wanted.beside,
+        wanted.weight,
     )
 
 

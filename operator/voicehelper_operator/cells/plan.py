@@ -58,11 +58,10 @@ def _running(seen: Observation) -> tuple[Step, ...]:
     status = seen.cell.status
     if seen.forced:
         return ("slices", "hibernate")
-    migrated = status.release == seen.release and status.schema_revision is not None
-    if migrated and seen.drowsy:
+    if seen.migrated and seen.drowsy:
         # First the router lets nobody in any more and says so, then what runs is stopped.
         return ("slices", "park" if status.hibernation != "Idle" else "hibernate")
-    return ("slices", "workload") if migrated else ("slices", "migrate", "slices", "workload")
+    return ("slices", "workload") if seen.migrated else ("slices", "migrate", "slices", "workload")
 
 
 def _deletion(seen: Observation) -> Plan:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from voicehelper_core import errors
 from voicehelper_crds import CellStatus, holds
-from voicehelper_crds.models import CredentialsStatus, Endpoints, SliceStatus, WorkloadStatus
+from voicehelper_crds.models import CanaryStatus, CredentialsStatus, Endpoints, SliceStatus, WorkloadStatus
 
 from voicehelper_operator.cells.apply import Outcome
 from voicehelper_operator.cells.observe import Observation
@@ -67,7 +67,7 @@ def _streaming(outcome: Outcome, slices: Sequence[Slice]) -> list[Judgement]:
 def _migrated(seen: Observation, outcome: Outcome) -> Judgement:
     if outcome.migration_problem:
         return no("Migrated", "MigrationFailed", outcome.migration_problem)
-    if outcome.schema_revision is None or outcome.release != seen.release:
+    if outcome.schema_revision is None or seen.release not in (outcome.release, outcome.canary):
         return no("Migrated", "Pending", f"the schemas wait for release {seen.release}")
     return yes("Migrated", "UpToDate", outcome.schema_revision)
 
@@ -147,10 +147,24 @@ def status(seen: Observation, planned: Plan, outcome: Outcome, slices: Sequence[
     new.hibernation = outcome.hibernation
     new.observed_generation = generation
     _observed(new, seen, outcome, slices)
+    new.canary = _canary(seen, outcome)
     if outcome.workload is None and outcome.hibernation:
         new.endpoints, new.workloads = Endpoints(), []
     new.phase = _phase(seen, new, outcome)
     return new
+
+
+def _canary(seen: Observation, outcome: Outcome) -> CanaryStatus | None:
+    if outcome.canary is None or outcome.hibernation:
+        return None
+    told = CanaryStatus(release=outcome.canary)
+    state = outcome.workload.canary if outcome.workload is not None else None
+    if state is None or state.release != outcome.canary:
+        return told
+    told.endpoints = Endpoints(http=state.http, grpc=state.grpc)
+    told.ready, told.restarts = state.ready, state.restarts
+    told.weight = seen.weight if state.ready else 0
+    return told
 
 
 def paused(seen: Observation, why: Pause, outcome: Outcome, slices: Sequence[Slice]) -> CellStatus:

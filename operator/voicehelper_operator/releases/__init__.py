@@ -2,6 +2,7 @@
 
 The state of a rollout is its status and nothing else: ``plan.advance`` is a pure function from what is seen and the
 time to the next status, so an operator that was killed goes on where it was. Cells are not written to: the reconciler
-of cells asks ``assignment`` which release is theirs. ``judgement`` has the statistics by which releases will be judged;
-nothing calls it yet. Who calls the rest: ``voicehelper_operator.app``.
+of cells asks ``assignment`` which release is theirs. ``stages`` and ``shifting`` take the users of a cell to a release,
+some at a time; ``traffic`` reads what routers have counted, ``evidence`` is what the tests of ``judgement`` make of it.
+Who calls it: ``voicehelper_operator.app``.
 """

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from voicehelper_crds import Cell, CellRelease
 from voicehelper_crds.models import CellReleaseStatus
 
+from voicehelper_operator.releases import stages
+
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
@@ -16,6 +18,10 @@ class Assignment:
     release: str
     moving: bool = False
     """Whether the cell is on its way there: it does not fall asleep meanwhile."""
+    beside: bool = False
+    """Whether it stays beside the release that serves."""
+    weight: int = 0
+    """Percent of the users that it gets then."""
 
 
 def assigned(cell: Cell, releases: Iterable[CellRelease]) -> Assignment | None:
@@ -32,7 +38,10 @@ def _of(cell: Cell, release: CellRelease) -> Assignment | None:
         for entry in wave.cells:
             if entry.cell == cell.metadata.name and entry.cell_id == cell.status.cell_id:
                 match entry.phase:
-                    case "Upgrading":
+                    case "Upgrading" | "Shifting" | "Failed" if stages.beside(release.status, entry):
+                        weight = stages.weight(release.status, entry)
+                        return Assignment(release.spec.release, moving=True, beside=True, weight=weight)
+                    case "Upgrading" | "Shifting":
                         return Assignment(release.spec.release, moving=True)
                     case "Updated" | "Failed":
                         return Assignment(release.spec.release)
@@ -44,12 +53,18 @@ def _of(cell: Cell, release: CellRelease) -> Assignment | None:
 
 
 def concerned(before: CellReleaseStatus | None, now: CellReleaseStatus | None) -> set[str]:
-    """Names of cells whose phase differs."""
+    """Names of cells whose phase or stage differs."""
     told = [
-        {(entry.cell, entry.phase) for wave in status.waves for entry in wave.cells} if status is not None else set()
+        {
+            (entry.cell, entry.phase, stages.beside(status, entry), stages.weight(status, entry))
+            for wave in status.waves
+            for entry in wave.cells
+        }
+        if status is not None
+        else set()
         for status in (before, now)
     ]
-    return {cell for cell, _ in told[0] ^ told[1]}
+    return {cell for cell, *_ in told[0] ^ told[1]}
 
 
 def newest(releases: Iterable[CellRelease]) -> str | None:

@@ -41,12 +41,22 @@ def decide(seen: Observation, status: CellReleaseStatus, strategy: Strategy) -> 
             _back(seen, (entry for _, entry in broken))
         else:
             told = "; ".join(f"cell '{entry.cell}': {entry.message}" for _, entry in broken)
-            _end(seen, status, Ended(cause="Failure", message=told[:1000], at=seen.now))
+            metric, value = _metric(entry for _, entry in broken)
+            _end(seen, status, Ended(cause="Failure", message=told[:1000], metric=metric, value=value, at=seen.now))
             _back(seen, (entry for _, entry in broken))
             _back(seen, _scope(status, strategy, [wave for wave, _ in broken]), "another cell failed")
             return
     if spec.state == "Stop":
         _end(seen, status, Ended(cause="Stop", actor="spec.state", message="it was stopped", at=seen.now))
+
+
+def _metric(broken: Iterable[ReleasedCell]) -> tuple[str, str]:
+    """What was measured, where that is why."""
+    for entry in broken:
+        for item in entry.stage.metrics if entry.stage is not None else ():
+            if item.message and item.message in entry.message:
+                return item.metric, item.message
+    return "", ""
 
 
 def _end(seen: Observation, status: CellReleaseStatus, ended: Ended) -> None:

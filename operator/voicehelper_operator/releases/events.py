@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from voicehelper_crds.models import CellReleaseStatus
 
+from voicehelper_operator.releases import stages
 from voicehelper_operator.releases.progress import entries
 
 
@@ -36,6 +37,11 @@ def happened(before: CellReleaseStatus, now: CellReleaseStatus) -> Iterator[Happ
         ):
             why = f"cell '{entry.cell}': {entry.message}"
             yield Happening("CellFailed" if entry.phase == "Failed" else "CellGoesBack", why, warning=True)
+    stages_before = {(entry.cell, entry.cell_id): stages.weight(before, entry) for _, entry in entries(before)}
+    for _, entry in entries(now):
+        weight = stages.weight(now, entry)
+        if weight and weight != stages_before.get((entry.cell, entry.cell_id)):
+            yield Happening("StageBegan", f"cell '{entry.cell}': {weight} % of the users")
     phases = {wave.name: wave.phase for wave in before.waves}
     for wave in now.waves:
         if wave.phase != phases.get(wave.name) and wave.phase in ("Running", "Baking", "Done") and wave.cells:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from voicehelper_crds.models import CellReleaseStatus
 from voicehelper_crds.releases import Held, ReleasedCell, Strategy, Wave, WavePhase, WaveStatus
 
-from voicehelper_operator.releases import windows
+from voicehelper_operator.releases import shifting, windows
 from voicehelper_operator.releases.ending import left
 from voicehelper_operator.releases.observe import Observation
 from voicehelper_operator.releases.progress import IN_FLIGHT, OVER, entries, turn
@@ -56,7 +56,7 @@ def _wave(
     if wave.phase == "Running":
         held = _begin(seen, status, strategy, wave, rules)
         if not all(entry.phase in OVER for entry in wave.cells):
-            return held
+            return held or _stays(seen, status, wave)
         _turn(seen, wave, "Baking")
     if wave.phase == "Baking":
         nothing = not any(entry.phase == "Updated" for entry in wave.cells)
@@ -95,6 +95,12 @@ def _begin(
     if well:
         return "OutsideWindow", f"the maintenance windows of {_names(well)} are closed"
     return _leave_out(seen, strategy, wave, waiting)
+
+
+def _stays(seen: Observation, status: CellReleaseStatus, wave: WaveStatus) -> tuple[str, str] | None:
+    """Why a cell does not get to its next stage."""
+    found = (shifting.waits(seen, status, entry, wave.name) for entry in wave.cells)
+    return next((why for why in found if why is not None), None)
 
 
 def _leave_out(

@@ -12,6 +12,20 @@ from voicehelper_crds import Cell, CellRelease, Condition, Tenant, holds
 from voicehelper_crds.cells import MaintenanceWindow
 from voicehelper_crds.releases import CellSelector
 
+from voicehelper_operator.releases.traffic import Reading
+from voicehelper_operator.tenants.status import CANARY_ANSWERS
+
+
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """The release that is tried beside the one that serves."""
+
+    release: str
+    ready: bool = False
+    restarts: int = 0
+    unproved: str = ""
+    """A tenant whose probe has not reached it yet."""
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -38,6 +52,8 @@ class Facts:
     """Since when a tenant of a ready cell is not ready, and which it is and why."""
     barred: str = ""
     """Why no rollout may take it."""
+    canary: Canary | None = None
+    """What is tried in it."""
     maintenance: MaintenanceWindow | None = None
     """When it may be disturbed; None: at any time."""
 
@@ -55,6 +71,8 @@ class Observation:
     """Whether cells have a later release."""
     refusal: tuple[str, str] | None = None
     """A reason and a message."""
+    traffic: Reading = field(default_factory=Reading)
+    """How requests ended, of the cells that are in a stage."""
 
 
 def selects(selector: CellSelector, labels: Mapping[str, str]) -> bool:
@@ -62,7 +80,7 @@ def selects(selector: CellSelector, labels: Mapping[str, str]) -> bool:
     return all(labels.get(key) == value for key, value in selector.match_labels.items())
 
 
-def facts(cell: Cell, owner: Tenant | None, tenants: int, unready: Sequence[Tenant]) -> Facts | None:
+def facts(cell: Cell, owner: Tenant | None, tenants: int, watched: Sequence[Tenant]) -> Facts | None:
     """Of a cell, by its own status and those of its tenants; None while it has never run."""
     status, meta = cell.status, cell.metadata
     if status.cell_id is None or status.release is None or status.schema_revision is None:
@@ -83,18 +101,40 @@ def facts(cell: Cell, owner: Tenant | None, tenants: int, unready: Sequence[Tena
         unready_since=None if ready or broken is None else broken.last_transition_time,
         unready="" if ready or broken is None else f"{broken.reason}: {broken.message}".rstrip(": "),
         restarts=sum(workload.restarts for workload in status.workloads),
-        tenants_unready=() if asleep else tuple(told for tenant in unready if (told := _told(tenant))),
+        tenants_unready=() if asleep else tuple(told for tenant in watched if (told := _told(cell, tenant))),
         barred=_barred(cell, owner),
+        canary=_canary(cell, watched),
         maintenance=cell.spec.maintenance,
     )
 
 
-def _told(tenant: Tenant) -> tuple[datetime, str] | None:
-    """Only who was ready once: others wait for something else."""
-    ready = next((item for item in tenant.status.conditions if item.type == "Ready"), None)
-    excused = tenant.spec.suspended or tenant.metadata.deletion_timestamp is not None or is_paused(tenant)
-    if ready is None or ready.status == "True" or excused or not holds(tenant.status.conditions, "Routable"):
+def _canary(cell: Cell, watched: Sequence[Tenant]) -> Canary | None:
+    told = cell.status.canary
+    if told is None:
         return None
+    unproved = ""
+    for tenant in watched:
+        proof = next((item for item in tenant.status.conditions if item.type == CANARY_ANSWERS), None)
+        proved = proof is not None and proof.status == "True" and proof.message == told.release
+        if not proved and not _excused(tenant) and holds(tenant.status.conditions, "Ready"):
+            unproved = tenant.metadata.name
+    return Canary(told.release, told.ready, told.restarts, unproved)
+
+
+def _excused(tenant: Tenant) -> bool:
+    return tenant.spec.suspended or tenant.metadata.deletion_timestamp is not None or is_paused(tenant)
+
+
+def _told(cell: Cell, tenant: Tenant) -> tuple[datetime, str] | None:
+    """Only who was ready once: others wait for something else."""
+    conditions = {item.type: item for item in tenant.status.conditions}
+    ready, canary = conditions.get("Ready"), conditions.get(CANARY_ANSWERS)
+    if ready is None or _excused(tenant) or not holds(tenant.status.conditions, "Routable"):
+        return None
+    if ready.status == "True":
+        if cell.status.canary is None or canary is None or canary.status == "True":
+            return None
+        return canary.last_transition_time, f"tenant '{tenant.metadata.name}' is not served: {canary.message}"
     return ready.last_transition_time, f"tenant '{tenant.metadata.name}' is not ready: {ready.reason}: {ready.message}"
 
 
@@ -126,17 +166,19 @@ async def observe(store: ResourceStore, name: str, now: datetime, *, refusal: tu
     others = [item for item in await store.list(CellRelease) if item.metadata.uid != release.metadata.uid]
     tenants = await store.list(Tenant)
     living: dict[str, int] = {}
-    unready: dict[str, list[Tenant]] = {}
+    cells = await store.list(Cell)
+    tried = {cell.metadata.name for cell in cells if cell.status.canary is not None}
+    watched: dict[str, list[Tenant]] = {}
     for tenant in tenants:
         if tenant.status.cell is not None:
             living[tenant.status.cell] = living.get(tenant.status.cell, 0) + 1
-            if not holds(tenant.status.conditions, "Ready"):
-                unready.setdefault(tenant.status.cell, []).append(tenant)
+            if tenant.status.cell in tried or not holds(tenant.status.conditions, "Ready"):
+                watched.setdefault(tenant.status.cell, []).append(tenant)
     owners = {tenant.metadata.uid: tenant for tenant in tenants}
     found = {}
-    for cell in await store.list(Cell):
+    for cell in cells:
         owner = next((owners[item.uid] for item in cell.metadata.owner_references if item.uid in owners), None)
-        known = facts(cell, owner, living.get(cell.metadata.name, 0), unready.get(cell.metadata.name, []))
+        known = facts(cell, owner, living.get(cell.metadata.name, 0), watched.get(cell.metadata.name, []))
         if known is not None:
             found[known.name] = known
     return Observation(release, found, now, _ahead(release, others), _superseded(release, others), refusal)
@@ -155,7 +197,7 @@ def _superseded(release: CellRelease, others: Iterable[CellRelease]) -> bool:
     begun = release.status.started_at
     later = [item for item in others if begun and item.status.started_at and item.status.started_at > begun]
     entries = [entry for item in later for wave in item.status.waves for entry in wave.cells]
-    return any(entry.phase in ("Upgrading", "Updated", "Failed") for entry in entries)
+    return any(entry.phase in ("Upgrading", "Shifting", "Updated", "Failed") for entry in entries)
 
 
 def _age(release: CellRelease) -> tuple[str, str]:

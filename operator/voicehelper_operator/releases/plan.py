@@ -9,11 +9,11 @@ from voicehelper_crds.models import CellReleaseStatus
 from voicehelper_crds.releases import ReleasePhase, Strategy
 
 from voicehelper_operator.engine.conditions import Judgement, merged, no, yes
-from voicehelper_operator.releases import waves
+from voicehelper_operator.releases import shifting, waves
 from voicehelper_operator.releases.ending import decide
 from voicehelper_operator.releases.going import go, held
 from voicehelper_operator.releases.observe import Observation
-from voicehelper_operator.releases.progress import OVER, entries, noted
+from voicehelper_operator.releases.progress import IN_FLIGHT, OVER, entries, noted
 
 _SOON, _LATER = 1.0, 15.0
 
@@ -66,7 +66,7 @@ def _copied(status: CellReleaseStatus) -> CellReleaseStatus:
 
 def _over(status: CellReleaseStatus) -> bool:
     if status.ended is not None:
-        return not any(entry.phase in ("RollingBack", "Upgrading") for _, entry in entries(status))
+        return not any(entry.phase in ("RollingBack", *IN_FLIGHT) for _, entry in entries(status))
     settled = all(entry.phase in OVER for _, entry in entries(status))
     return settled and all(wave.phase == "Done" for wave in status.waves)
 
@@ -96,6 +96,7 @@ def _after(seen: Observation, status: CellReleaseStatus) -> float | None:
         entry.phase in ("Upgrading", "RollingBack") or (entry.phase == "Updated" and not _well(seen, entry.cell))
         for _, entry in entries(status)
     )
+    left += [after for _, entry in entries(status) if (after := shifting.left(seen, status, entry)) is not None]
     return max(0.05, min([_SOON if unwell else _LATER, *left]))
 
 

@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from voicehelper_crds.models import CellReleaseStatus
 from voicehelper_crds.releases import CellPhase, FailurePolicy, ReleasedCell, Strategy, WaveStatus
 
+from voicehelper_operator.releases import shifting, stages
 from voicehelper_operator.releases.observe import Facts, Observation
 
-IN_FLIGHT: tuple[CellPhase, ...] = ("Upgrading",)
+IN_FLIGHT: tuple[CellPhase, ...] = ("Upgrading", "Shifting")
 HAS_FAILED: tuple[CellPhase, ...] = ("Failed", "RollingBack", "RolledBack")
 OVER: tuple[CellPhase, ...] = ("Updated", "RolledBack", "Skipped")
 """Of a wave's cells, before it bakes."""
@@ -25,20 +26,61 @@ def entries(status: CellReleaseStatus) -> Iterator[tuple[WaveStatus, ReleasedCel
 
 def turn(entry: ReleasedCell, phase: CellPhase, now: datetime, message: str = "") -> None:
     """Into another phase."""
-    if phase == "Upgrading":
+    if phase == "Upgrading" and entry.begun_at is None:
         entry.begun_at = now
     entry.phase, entry.since, entry.message = phase, now, message[:1000]
 
 
 def noted(seen: Observation, status: CellReleaseStatus, strategy: Strategy) -> None:
     """Bring the phases of all cells up to what is seen."""
-    for _, entry in entries(status):
+    for wave, entry in entries(status):
         found = seen.cells.get(entry.cell)
         if found is None or found.id != entry.cell_id:
             if entry.phase not in OVER:
                 turn(entry, "Skipped", seen.now, "it is gone")
         else:
             _note(seen, entry, found, strategy)
+            if entry.phase == "Upgrading" and stages.beside(status, entry):
+                _await(seen, strategy, entry, found)
+            elif entry.phase == "Shifting":
+                _shift(seen, status, wave, entry, found)
+
+
+def _await(seen: Observation, strategy: Strategy, entry: ReleasedCell, found: Facts) -> None:
+    """Until the release that is tried answers every tenant."""
+    canary = found.canary
+    if canary is None or canary.release != seen.release.spec.release or not canary.ready:
+        return
+    if why := unwell(entry, found, strategy.failure_policy, seen.now):
+        turn(entry, "Failed", seen.now, why)
+    elif not canary.unproved and not found.tenants_unready:
+        turn(entry, "Shifting", seen.now)
+        entry.stage, entry.restarts = shifting.begun(seen), canary.restarts
+
+
+def _shift(seen: Observation, status: CellReleaseStatus, wave: WaveStatus, entry: ReleasedCell, found: Facts) -> None:
+    stage = stages.current(status, entry)
+    assert entry.stage is not None and status.strategy is not None
+    policy = status.strategy.failure_policy
+    if found.barred:
+        turn(entry, "Skipped", seen.now, f"{found.barred}; it runs {found.release}")
+    elif stage is None:  # an emergency
+        entry.stage = entry.stage.model_copy(update={"passed": True, "evidence": ""})
+        turn(entry, "Upgrading", seen.now)
+    elif (
+        why := unwell(entry, found, policy, seen.now)
+        or shifting.down(seen, entry, found, _patience(policy))
+        or _dying(entry, found.canary.restarts if found.canary is not None else 0, status.strategy)
+    ):
+        turn(entry, "Failed", seen.now, why)
+    else:
+        entry.stage = shifting.looked(seen, status, entry, stage)
+        if (metric := shifting.failing(seen, status, entry, stage, wave.name)) is not None:
+            turn(entry, "Failed", seen.now, f"at {stage.weight} %: {metric.metric}: {metric.message}")
+        elif shifting.done(seen, status, entry, stage, wave.name):
+            entry.stage = shifting.after(seen, status, entry)
+            if entry.stage.passed:
+                turn(entry, "Upgrading", seen.now)
 
 
 def _note(seen: Observation, entry: ReleasedCell, found: Facts, strategy: Strategy) -> None:
@@ -63,14 +105,14 @@ def _note(seen: Observation, entry: ReleasedCell, found: Facts, strategy: Strate
         case "Updated":
             if found.barred or found.release != target:
                 turn(entry, "Skipped", now, found.barred or f"it was brought to {found.release} meanwhile")
-            elif why := unwell(entry, found, strategy.failure_policy, now) or _dying(entry, found, strategy):
+            elif why := unwell(entry, found, strategy.failure_policy, now) or _dying(entry, found.restarts, strategy):
                 turn(entry, "Failed", now, why)
         case "Failed":  # of a release that waits for a person
             if found.release == target and found.up and not unwell(entry, found, strategy.failure_policy, now):
                 turn(entry, "Updated", now, "it is well again")
                 entry.restarts = found.restarts
         case "RollingBack":
-            if found.release == entry.previous and found.up:
+            if found.release == entry.previous and found.up and found.canary is None:
                 turn(entry, "RolledBack", now, entry.message)
             elif found.barred:
                 turn(entry, "Skipped", now, f"{found.barred}; it runs {found.release}")
@@ -87,11 +129,11 @@ def unwell(entry: ReleasedCell, found: Facts, policy: FailurePolicy, now: dateti
     return ""
 
 
-def _dying(entry: ReleasedCell, found: Facts, strategy: Strategy) -> str:
+def _dying(entry: ReleasedCell, restarts: int, strategy: Strategy) -> str:
     """Why a cell has failed whose processes die and are started again sooner than anybody calls it not ready."""
-    if entry.restarts is None or found.restarts < entry.restarts:  # other pods, or another process, count from 0
-        entry.restarts = found.restarts
-    died = found.restarts - entry.restarts
+    if entry.restarts is None or restarts < entry.restarts:  # other pods, or another process, count from 0
+        entry.restarts = restarts
+    died = restarts - entry.restarts
     return f"CrashLoop: its processes died {died} times" if died > strategy.failure_policy.max_restarts else ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from voicehelper_core import faults
@@ -15,13 +16,22 @@ from voicehelper_operator.engine.loop import Result
 from voicehelper_operator.releases.events import happened
 from voicehelper_operator.releases.metrics import HAPPENINGS, ReleaseMetrics
 from voicehelper_operator.releases.notices import Notices
-from voicehelper_operator.releases.observe import observe
+from voicehelper_operator.releases.observe import Observation, observe
 from voicehelper_operator.releases.plan import advance
+from voicehelper_operator.releases.shifting import asked
+from voicehelper_operator.releases.stages import settled
+from voicehelper_operator.releases.traffic import TrafficReader
 from voicehelper_operator.settings import OperatorSettings
 
 _FOLLOWING = (
     "CellsFollowThePlatform",
     "cells run the platform's own release here: set the operator's setting 'cells_follow' to 'rollouts'",
+)
+
+
+_NO_STAGES = (
+    "StagesNotSupported",
+    "cells here replace what runs pod by pod: leave spec.strategy.traffic out, or set its stages to []",
 )
 
 
@@ -35,21 +45,25 @@ class ReleaseReconciler:
         settings: OperatorSettings,
         store: ResourceStore,
         events: EventRecorder,
+        traffic: TrafficReader,
         *,
+        canaries: bool,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._store, self._events, self._clock = store, events, clock
+        self._store, self._events, self._traffic, self._clock = store, events, traffic, clock
+        self._canaries = canaries
         self._refusal = _FOLLOWING if settings.cells_follow == "platform" else None
         self._notices, self._metrics = Notices(settings.release_webhook), ReleaseMetrics()
 
     async def close(self) -> None:
-        """Close the connection of notices."""
+        """Close the connections."""
         await self._notices.close()
+        await self._traffic.close()
 
     async def reconcile(self, name: str) -> Result:
         """Raises NotFound when it is gone, Conflict when somebody wrote meanwhile."""
         try:
-            seen = await observe(self._store, name, self._clock(), refusal=self._refusal)
+            seen = await self._observe(name)
         except NotFound:
             self._metrics.forget(name)
             raise
@@ -68,3 +82,13 @@ class ReleaseReconciler:
                 await self._events.record(updated, item.reason, item.message, warning=item.warning)
         self._metrics.show(seen.release.model_copy(update={"status": advanced.status}))
         return Result(advanced.after)
+
+    async def _observe(self, name: str) -> Observation:
+        """With the figures of the cells that are in a stage. ``canaries``: whether there can be stages here."""
+        seen = await observe(self._store, name, self._clock(), refusal=self._refusal)
+        staged = settled(seen.release.spec.strategy.traffic) is not None
+        if seen.refusal is None and staged and not self._canaries:
+            return replace(seen, refusal=_NO_STAGES)
+        if cells := asked(seen):
+            return replace(seen, traffic=await self._traffic.read(cells))
+        return seen

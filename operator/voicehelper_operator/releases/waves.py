@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from voicehelper_crds.releases import Bake, ReleasedCell, Strategy, Wave, WaveStatus
 
+from voicehelper_operator.releases import stages
 from voicehelper_operator.releases.observe import Facts, Observation, selects
 
 REST = "rest"
@@ -25,8 +26,9 @@ def shipped() -> list[Wave]:
 
 
 def settled(strategy: Strategy) -> Strategy:
-    """The strategy with the waves that hold."""
-    return strategy if strategy.waves else strategy.model_copy(update={"waves": shipped()}, deep=True)
+    """The strategy with the waves and stages that hold."""
+    waves = strategy.waves or shipped()
+    return strategy.model_copy(update={"waves": waves, "traffic": stages.settled(strategy.traffic)}, deep=True)
 
 
 def chosen(seen: Observation, strategy: Strategy, since: datetime) -> list[WaveStatus]:

@@ -36,6 +36,10 @@ class Outcome:
     identity_problem: str | None = None
     probed: str | None = None
     """What the routed probe found wrong."""
+    canary: str = ""
+    """The release that is tried in the cell and was probed, too."""
+    canary_probed: str | None = None
+    """What that probe found wrong."""
     probe_done: bool = False
     released: bool = False
     archived: Archived | None = None

@@ -202,7 +202,13 @@ class TenantReconciler:
                 self._wake(seen.cell.status.cell_id)  # a probe wakes nobody; it has to pass once
             await self._probe(seen, outcome)
         seen = await self._report(seen, self._judged(seen, planned, outcome))
-        troubled = outcome.probed or outcome.slice_problems or outcome.identity_problem or planned.waiting
+        troubled = (
+            outcome.probed
+            or outcome.canary_probed
+            or outcome.slice_problems
+            or outcome.identity_problem
+            or planned.waiting
+        )
         progress = gained(was, seen.tenant.status.conditions)
         return Result(again=bool(troubled) or not routable, progress=progress)
 
@@ -220,11 +226,22 @@ class TenantReconciler:
                 outcome.probed = await self._prober.probe(
                     seen.tenant.metadata.name, status.tenant_id, status.cell_id, patience=patience
                 )
+                await self._probe_canary(seen, outcome)
                 step.fell_short(outcome.probed)
             except AppError as error:
                 outcome.probed = f"identity gives no token for the probe ({error.title})"
                 step.fell_short(outcome.probed, error)
         outcome.probe_done = True
+
+    async def _probe_canary(self, seen: Observation, outcome: Outcome) -> None:
+        """The release that is tried beside the one that serves, in the same cell."""
+        status, tried = seen.tenant.status, seen.cell.status.canary if seen.cell is not None else None
+        if tried is None or not tried.ready or not status.tenant_id or not status.cell_id:
+            return
+        outcome.canary = tried.release
+        outcome.canary_probed = await self._prober.probe(
+            seen.tenant.metadata.name, status.tenant_id, status.cell_id, patience=ROUTE_SECONDS, canary=tried.release
+        )
 
     async def _repairs(self, seen: Observation, outcome: Outcome) -> None:
         """What had been there and was made again is an event; the first making is not."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from voicehelper_crds import Tenant, TenantStatus, holds
+from collections.abc import Iterable
+
+from voicehelper_crds import Condition, Tenant, TenantStatus, holds
 
 from voicehelper_operator.engine import pause
 from voicehelper_operator.engine.conditions import Judgement, merged, no, yes
@@ -13,6 +15,8 @@ from voicehelper_operator.tenants.observe import Observation
 from voicehelper_operator.tenants.placement import NotPlaced, Placed
 from voicehelper_operator.tenants.plan import ARCHIVED, Plan, archive_missing
 
+CANARY_ANSWERS = "CanaryAnswers"
+"""Condition that is there while another release is tried in the tenant's cell; its message is that release."""
 _MAY_FAIL_LATER = ("SlicesReady", "IdentityReady")
 """What a route needs before it is made; a store or identity that is away for a while does not end it later."""
 
@@ -119,6 +123,21 @@ def _ready(seen: Observation, chain: list[Judgement], outcome: Outcome, *, suspe
     return _probed(outcome)
 
 
+def _canary(outcome: Outcome) -> list[Judgement]:
+    """Of what is tried beside what serves: the tenant is ready without it."""
+    if not outcome.canary:
+        return []
+    if outcome.canary_probed:
+        return [no(CANARY_ANSWERS, "ProbeFailed", f"release {outcome.canary}: {outcome.canary_probed}")]
+    return [yes(CANARY_ANSWERS, "ProbeAnswered", outcome.canary)]
+
+
+def _kept(seen: Observation, conditions: Iterable[Condition]) -> list[Condition]:
+    """Without what speaks of a release that is not tried any more."""
+    tried = seen.cell is not None and seen.cell.status.canary is not None and seen.cell.status.canary.ready
+    return [item for item in conditions if tried or item.type != CANARY_ANSWERS]
+
+
 def _probed(outcome: Outcome) -> Judgement:
     return no("Ready", "ProbeFailed", outcome.probed) if outcome.probed else yes("Ready", "ProbeAnswered")
 
@@ -135,8 +154,8 @@ def status(seen: Observation, planned: Plan, outcome: Outcome, endpoint: str) ->
     tenant = seen.tenant
     old, generation = tenant.status, tenant.metadata.generation or 0
     new = old.model_copy(deep=True)
-    judgements = [*judge(seen, planned, outcome), *pause.ended(old.conditions)]
-    new.conditions = merged(old.conditions, judgements, generation)
+    judgements = [*judge(seen, planned, outcome), *_canary(outcome), *pause.ended(old.conditions)]
+    new.conditions = merged(_kept(seen, old.conditions), judgements, generation)
     new.observed_generation = generation
     if isinstance(planned.decision, Placed) and old.cell_id:
         new.endpoint = endpoint

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from voicehelper_operator.activity import NoActivity
-from voicehelper_operator.workloads.interface import StepFailed, WorkloadSpec, WorkloadState
+from voicehelper_operator.workloads.interface import CanaryState, StepFailed, WorkloadSpec, WorkloadState
 
 
 @dataclass
@@ -18,6 +18,7 @@ class MemoryRuntime:
 
     topologies: ClassVar = frozenset({"compact"})
     seamless: bool = True
+    canaries: ClassVar = True
     step: Callable[[str], None] = lambda _: None
     running: dict[str, WorkloadSpec] = field(default_factory=dict)
     leaving: list[WorkloadSpec] = field(default_factory=list)
@@ -28,6 +29,8 @@ class MemoryRuntime:
     trouble: str = ""
     bad: set[str] = field(default_factory=set)
     """Releases that cannot start: what ran before goes on beside them."""
+    beside: dict[str, WorkloadSpec] = field(default_factory=dict)
+    """What stays beside what serves."""
     coming: dict[str, WorkloadSpec] = field(default_factory=dict)
     gaps: int = 0
 
@@ -38,13 +41,22 @@ class MemoryRuntime:
         trouble = self.trouble or ("it ended with status 1" if cell_id in self.coming else "")
         settled = self.ready and not trouble and cell_id not in {item.cell_id for item in self.leaving}
         addresses = ("127.0.0.1:1", "127.0.0.1:2")
-        return WorkloadState(self.ready, state, restarts, trouble, spec.release, *addresses, settled)
+        canary = None
+        if (tried := self.beside.get(cell_id)) is not None:
+            canary = CanaryState(tried.release, tried.release not in self.bad, 0, "", "127.0.0.1:3", "127.0.0.1:4")
+        settled = settled and canary is None
+        return WorkloadState(self.ready, state, restarts, trouble, spec.release, *addresses, settled, canary)
 
     async def ensure(self, spec: WorkloadSpec) -> WorkloadState:
         self.step("workload.before")
         assert spec.cell_id in self.migrated, "code must not run before its migration"
         before = self.running.get(spec.cell_id)
         self.coming.pop(spec.cell_id, None)
+        if spec.beside and before is not None and before.release != spec.release:
+            self.beside[spec.cell_id] = spec
+            self.step("workload.after")
+            return self._state(spec.cell_id)
+        self.beside.pop(spec.cell_id, None)
         if spec.release in self.bad and before is not None:
             self.coming[spec.cell_id] = spec
             return self._state(spec.cell_id)
@@ -69,6 +81,7 @@ class MemoryRuntime:
     async def remove(self, cell_id: str) -> None:
         self.step("workload.remove.before")
         self.running.pop(cell_id, None)
+        self.beside.pop(cell_id, None)
         self.leaving = [item for item in self.leaving if item.cell_id != cell_id]
         self.step("workload.remove.after")
 

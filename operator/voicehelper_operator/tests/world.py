@@ -23,6 +23,7 @@ from voicehelper_operator.tests.memory_keeper import MemoryKeeper
 from voicehelper_operator.tests.memory_runtime import MemoryActivity, MemoryRuntime
 from voicehelper_operator.tests.memory_slices import MemorySlice
 from voicehelper_operator.tests.memory_store import MemoryEvents, MemorySecrets, MemoryStore
+from voicehelper_operator.tests.memory_traffic import MemoryTraffic
 
 
 class Crash(BaseException):
@@ -48,8 +49,10 @@ class World:
         )
         self.slices = [MemorySlice(name, isolated, step, secret, self._bundle) for name, isolated, secret in stores]
         self.runtime, self.identity = MemoryRuntime(step), MemoryIdentity(self.store, step)
+        self.canary_trouble = ""
         self.keeper, self.activity = MemoryKeeper(self), MemoryActivity()
         self.copier = MemoryCopier(self.slices[0], step)
+        self.traffic = MemoryTraffic()
         self.now = datetime.now(UTC)
         self.follow: Literal["platform", "rollouts"] = "platform"
         self.restart()
@@ -77,7 +80,9 @@ class World:
         self.moves = MoveReconciler(
             self.store, self.events, self.slices, self.copier, self.activity, clock=lambda: self.now
         )
-        self.releases = ReleaseReconciler(settings, self.store, self.events, clock=lambda: self.now)
+        self.releases = ReleaseReconciler(
+            settings, self.store, self.events, self.traffic, canaries=self.runtime.canaries, clock=lambda: self.now
+        )
 
     def refused(self) -> list[str]:
         """Stores that let a workload not in by what it was told."""
@@ -93,8 +98,13 @@ class World:
             found += [store for store, (user, password) in told.items() if known[store].get(user or "") != password]
         return found
 
-    async def probe(self, name: str, tenant_id: str, cell_id: str, *, patience: float = 0) -> str | None:
+    async def probe(
+        self, name: str, tenant_id: str, cell_id: str, *, patience: float = 0, canary: str = ""
+    ) -> str | None:
         """The routed probe: the cell runs and knows the tenant."""
+        if canary:
+            tried = self.runtime.beside.get(cell_id)
+            return self.canary_trouble or (None if tried is not None and tried.release == canary else "nobody tries it")
         known = (cell_id, tenant_id) in self.slices[0].tenants
         return None if cell_id in self.runtime.running and self.runtime.ready and known else "nobody answered"
 

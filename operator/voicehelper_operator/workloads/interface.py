@@ -44,6 +44,8 @@ class WorkloadSpec:
     size: Size = field(default_factory=Size)
     services: Mapping[str, ServiceConfig] = field(default_factory=dict)
     """Of an expanded cell, by name; ``config`` is then what steps are told."""
+    beside: bool = False
+    """Whether it stays beside another release that serves, instead of taking its place once it answers."""
 
     @property
     def name(self) -> str:
@@ -54,6 +56,18 @@ class WorkloadSpec:
 def workload_name(cell_id: str) -> str:
     """Name of a cell's workload."""
     return f"cell-{cell_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryState:
+    """How the release is that stays beside what serves."""
+
+    release: str
+    ready: bool
+    restarts: int
+    message: str
+    http: str
+    grpc: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +83,8 @@ class WorkloadState:
     grpc: str
     settled: bool = False
     """Whether all that runs has the newest configuration and answers; what leaves runs as well."""
+    canary: CanaryState | None = None
+    """What stays beside it."""
 
 
 class StepFailed(RuntimeError):
@@ -82,6 +98,8 @@ class WorkloadRuntime(Protocol):
     """Topologies of cells that it can run."""
     seamless: bool
     """Whether ``ensure`` replaces what runs without a gap, so that no request fails for a new configuration."""
+    canaries: bool
+    """Whether a release can stay beside the one that serves."""
 
     async def ensure(self, spec: WorkloadSpec) -> WorkloadState:
         """Run it, or bring it up to date; does not wait for readiness."""

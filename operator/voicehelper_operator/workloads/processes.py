@@ -11,7 +11,14 @@ from typing import Any
 import httpx
 from voicehelper_core.errors import Unavailable
 
-from voicehelper_operator.workloads.interface import MODULE, StepFailed, WorkloadSpec, WorkloadState, workload_name
+from voicehelper_operator.workloads.interface import (
+    MODULE,
+    CanaryState,
+    StepFailed,
+    WorkloadSpec,
+    WorkloadState,
+    workload_name,
+)
 
 _STEP_SECONDS = 330
 _LOOK_SECONDS, _STARTING_SECONDS = 1.0, 0.25
@@ -23,6 +30,7 @@ class ProcessRuntime:
 
     topologies = frozenset({"compact"})
     seamless = False
+    canaries = True
 
     def __init__(self, socket: Path) -> None:
         transport = httpx.AsyncHTTPTransport(uds=str(socket))
@@ -42,7 +50,8 @@ class ProcessRuntime:
         return answer
 
     async def ensure(self, spec: WorkloadSpec) -> WorkloadState:
-        answer = await self._call("PUT", f"/workloads/{spec.name}", json=_body(spec))
+        body = {**_body(spec), **({"beside": True} if spec.beside else {})}
+        answer = await self._call("PUT", f"/workloads/{spec.name}", json=body)
         return _state(answer.json())
 
     async def observe(self, cell_id: str) -> WorkloadState | None:
@@ -55,15 +64,13 @@ class ProcessRuntime:
         while True:
             with contextlib.suppress(Unavailable):
                 answer = await self._call("GET", "/workloads")
-                states = {
-                    raw["name"]: (raw["state"] == "ready", raw["restarts"], raw["http"], raw["settled"])
-                    for raw in answer.json()
-                }
+                found = [(raw["name"], _state(raw)) for raw in answer.json()]
+                states = {name: (state.ready, state.restarts, state.http, _rests(state)) for name, state in found}
                 if known is not None:
                     for name in {name for name, _ in states.items() ^ known.items()}:
                         yield name
                 known = states
-            starting = any(not settled for *_, settled in (known or {}).values())
+            starting = any(rests is False for *_, rests in (known or {}).values())
             await asyncio.sleep(_STARTING_SECONDS if starting else _LOOK_SECONDS)
 
     async def sleep(self, spec: WorkloadSpec) -> bool:
@@ -87,6 +94,17 @@ def _body(spec: WorkloadSpec) -> dict[str, Any]:
     return {"cell_id": spec.cell_id, "release": spec.release, "module": MODULE, "config": dict(spec.config)}
 
 
+def _rests(state: WorkloadState) -> bool | CanaryState:
+    """Whether nothing is being changed; where a release that answers stays beside the other, how that one is."""
+    if state.canary is not None and state.canary.ready:
+        return state.canary
+    return state.settled
+
+
+def _canary(raw: dict[str, Any] | None) -> CanaryState | None:
+    return CanaryState(**raw) if raw is not None else None
+
+
 def _state(raw: dict[str, Any]) -> WorkloadState:
     return WorkloadState(
         ready=raw["state"] == "ready",
@@ -97,4 +115,5 @@ def _state(raw: dict[str, Any]) -> WorkloadState:
         http=raw["http"],
         grpc=raw["grpc"],
         settled=raw["settled"],
+        canary=_canary(raw.get("canary")),
     )

@@ -40,6 +40,8 @@ def render(cache_seconds: float) -> dict[str, Any]:
             {"header_name": TOKEN_TENANT, "claim_name": "tenant"},
             {"header_name": USER, "claim_name": "sub"},
         ],
+        # Where two releases of a cell share its users, the route follows from the user, who is known only now.
+        "clear_route_cache": True,
     }
     rules: list[dict[str, Any]] = [{"match": {"path": path}} for path in paths.EXACT]
     rules += [{"match": {"prefix": prefix}} for prefix in paths.PREFIXES]

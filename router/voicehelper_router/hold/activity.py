@@ -25,13 +25,13 @@ from voicehelper_router.xds.clusters import MAX_PENDING, MAX_REQUESTS
 
 _LINE = re.compile(
     r"vhost\.all\.route\.(?P<route>[a-z0-9]+)\.upstream_rq_total: (?P<total>\d+)"
-    r"|cluster\.(?P<cluster>[a-z0-9]+)-(?:http|grpc)\.circuit_breakers\.default\.remaining_(?P<kind>rq|pending): "
-    r"(?P<left>\d+)"
+    r"|cluster\.(?P<cluster>[a-z0-9]+)-(?:canary-)?(?:http|grpc|streams)\.circuit_breakers\.default\."
+    r"remaining_(?P<kind>rq|pending): (?P<left>\d+)"
 )
 _ASKED = re.compile(r"http\.admin\.downstream_rq_total: (\d+)")
 _FILTER = (
     r"^(vhost\.all\.route\.{cell}\.upstream_rq_total|http\.admin\.downstream_rq_total|"
-    r"cluster\.{cell}-(http|grpc)\.circuit_breakers\.default\.remaining_(rq|pending))$"
+    r"cluster\.{cell}-(canary-)?(http|grpc|streams)\.circuit_breakers\.default\.remaining_(rq|pending))$"
 )
 _MOST = {"rq": MAX_REQUESTS, "pending": MAX_PENDING}
 _DRIFT = 2.0
@@ -115,8 +115,12 @@ class Activity:
             use.requests = before + (use.requests - raw if use.requests >= raw else use.requests)
         return uses
 
+    async def stats(self, pattern: str, more: str = "") -> str:
+        """Envoy's figures whose names match, of those that were ever touched. Raises Unavailable."""
+        return await self._get(f"/stats?usedonly&filter={quote(pattern)}{more}")
+
     async def _stats(self, cell: str) -> str:
-        return await self._get(f"/stats?usedonly&filter={quote(_FILTER.replace('{cell}', cell))}")
+        return await self.stats(_FILTER.replace("{cell}", cell))
 
     async def _get(self, path: str) -> str:
         if self._client is None:

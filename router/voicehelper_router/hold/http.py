@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
+from pydantic import StringConstraints
 from voicehelper_core.errors import NotFound
+from voicehelper_core.names import ID
 
+from voicehelper_router.hold import traffic
 from voicehelper_router.hold.activity import Activity
 from voicehelper_router.hold.waiting import Waiting
 from voicehelper_router.xds.cache import Cache
 
 MOST_WAIT = 30.0
+MOST_CELLS = 100
+CellId = Annotated[str, StringConstraints(pattern=ID.pattern)]
 
 
 def create(cache: Cache, waiting: Waiting, activity: Activity) -> APIRouter:
@@ -30,6 +36,17 @@ def create(cache: Cache, waiting: Waiting, activity: Activity) -> APIRouter:
             for cell_id in cache.cells
         }
         return {"cells": cells, "held": held, "epoch": activity.epoch}
+
+    @router.get("/traffic")
+    async def of_traffic(cell: Annotated[list[CellId], Query(min_length=1, max_length=MOST_CELLS)]) -> dict[str, Any]:
+        """How requests of some cells ended; 503 while Envoy's statistics cannot be read."""
+        await activity.uses()  # which notices that Envoy was started again
+        bounds, cells = await traffic.of_cells(activity, cell)
+        return {
+            "bounds": bounds,
+            "cells": {name: asdict(found) for name, found in cells.items()},
+            "epoch": activity.epoch,
+        }
 
     @router.get("/held")
     async def held(

@@ -51,6 +51,7 @@ class Upstream:
         self.next_event = asyncio.Event()
         self.requests = 0
         self.paths: Counter[str] = Counter()
+        self.status = 200
         self.pause = 0.0
         """Seconds until it answers."""
         self.hangs_up = 0
@@ -93,8 +94,8 @@ class Upstream:
                     "server": self.name, "method": method, "path": path, "headers": headers,
                 }  # fmt: skip
                 body = json.dumps(answer).encode()
-                start = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-                writer.write(start.encode() + body)
+                start = f"HTTP/1.1 {self.status} OK\r\ncontent-type: application/json\r\n"
+                writer.write(f"{start}content-length: {len(body)}\r\n\r\n".encode() + body)
                 await writer.drain()
         self._writers.discard(writer)
         writer.close()

@@ -30,6 +30,32 @@ def grpc_name(cell_id: str) -> str:
     return f"{cell_id}-grpc"
 
 
+def canary_http_name(cell_id: str) -> str:
+    """Cluster of the BFF of what is tried beside a cell."""
+    return f"{cell_id}-canary-http"
+
+
+def canary_grpc_name(cell_id: str) -> str:
+    """Cluster of its gRPC services."""
+    return f"{cell_id}-canary-grpc"
+
+
+def streams_name(cell_id: str) -> str:
+    """Cluster of a cell's BFF for answers that last, while their time must not be taken for that of the others."""
+    return f"{cell_id}-streams"
+
+
+def canary_streams_name(cell_id: str) -> str:
+    """The same of what is tried beside it."""
+    return f"{cell_id}-canary-streams"
+
+
+def names(cell_id: str) -> tuple[str, ...]:
+    """Names of all clusters that a cell may have."""
+    every = http_name, grpc_name, canary_http_name, canary_grpc_name, streams_name, canary_streams_name
+    return tuple(name(cell_id) for name in every)
+
+
 def defaults(*, http2: bool = False) -> dict[str, Any]:
     """Breaker, outlier detection and balance of every cluster behind the router."""
     protocol: dict[str, Any] = {"http2_protocol_options": {}} if http2 else {"http_protocol_options": {}}
@@ -88,4 +114,12 @@ def of_cell(cell: CellFacts) -> list[Rendered]:
     clusters = [_cluster(http_name(cell.cell_id), cell.http)]
     if cell.grpc:
         clusters.append(_cluster(grpc_name(cell.cell_id), cell.grpc, http2=True))
+    if cell.canary:
+        clusters += [
+            _cluster(streams_name(cell.cell_id), cell.http),
+            _cluster(canary_http_name(cell.cell_id), cell.canary.http),
+            _cluster(canary_streams_name(cell.cell_id), cell.canary.http),
+        ]
+        if cell.grpc and cell.canary.grpc:
+            clusters.append(_cluster(canary_grpc_name(cell.cell_id), cell.canary.grpc, http2=True))
     return clusters

@@ -9,10 +9,24 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 from voicehelper_crds import Cell, Tenant
 from voicehelper_crds.meta import Condition
+from voicehelper_crds.models import CanaryStatus
 
 Meets = Literal["cell", "held", "asleep"]
 """A cell answers, requests wait for it, or they are refused."""
 _ENDPOINT = re.compile(r"^(\[[0-9a-fA-F:.]+\]|[a-zA-Z0-9.-]{1,253}):(?P<port>[0-9]{1,5})$")
+
+
+class CanaryFacts(BaseModel):
+    """The release that is tried beside the one that serves."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    http: str
+    """host:port of its BFF."""
+    grpc: str | None = None
+    """host:port of its gRPC services."""
+    weight: int
+    """Percent of the users that it gets."""
 
 
 class CellFacts(BaseModel):
@@ -28,6 +42,8 @@ class CellFacts(BaseModel):
     """host:port of the gRPC services."""
     hibernation: Literal["", "Idle", "Forced"] = ""
     """Why it sleeps."""
+    canary: CanaryFacts | None = None
+    """What is tried beside it."""
 
     @property
     def meets(self) -> Meets:
@@ -81,4 +97,18 @@ def cell(resource: Cell) -> CellFacts | None:
     if not status.cell_id or (not http and hopeless):
         return None
     grpc = _endpoint(status.endpoints.grpc) if http else None
-    return CellFacts(cell_id=status.cell_id, http=http, grpc=grpc, hibernation=status.hibernation)
+    return CellFacts(
+        cell_id=status.cell_id,
+        http=http,
+        grpc=grpc,
+        hibernation=status.hibernation,
+        canary=_canary(status.canary) if http and not status.hibernation else None,
+    )
+
+
+def _canary(status: CanaryStatus | None) -> CanaryFacts | None:
+    """None while nobody should be sent there."""
+    http = _endpoint(status.endpoints.http) if status is not None and status.ready else None
+    if status is None or not http:
+        return None
+    return CanaryFacts(http=http, grpc=_endpoint(status.endpoints.grpc), weight=status.weight)

@@ -11,6 +11,7 @@ from typing import Any
 from envoy.config.route.v3 import route_pb2
 
 from voicehelper_router.filters import paths, problems
+from voicehelper_router.xds import canary
 from voicehelper_router.xds.clusters import IDENTITY, grpc_name, http_name
 from voicehelper_router.xds.facts import CellFacts
 from voicehelper_router.xds.resource import Rendered
@@ -66,7 +67,8 @@ def configuration(name: str, routes: list[dict[str, Any]]) -> Rendered:
 
 def of_cell(cell: CellFacts) -> Rendered:
     """The configuration of a cell that is awake."""
-    return configuration(cell_name(cell.cell_id), [_probe(cell), *requests(cell)])
+    probe = canary.split(cell, [_probe(cell)], brief=REQUEST_TIMEOUT)
+    return configuration(cell_name(cell.cell_id), [*probe, *requests(cell)])
 
 
 def _probe(cell: CellFacts) -> dict[str, Any]:
@@ -114,7 +116,8 @@ def requests(cell: CellFacts) -> list[dict[str, Any]]:
         },
         {"match": everything, "route": {"cluster": http, "timeout": REQUEST_TIMEOUT}},
     ]
-    return [{**route, "stat_prefix": cell.cell_id} for route in routes]
+    split = canary.split(cell, routes, brief=REQUEST_TIMEOUT)
+    return [{**route, "stat_prefix": cell.cell_id} for route in split]
 
 
 def common() -> list[Rendered]:

@@ -47,7 +47,7 @@ class Snapshot:
         new_clusters, new_routes = dict(self.clusters), dict(self.routes)
         new_scopes: dict[str, Scope | None] = {}
         for cell_id, cell in cells.items():
-            for name in (clusters.http_name(cell_id), clusters.grpc_name(cell_id)):
+            for name in clusters.names(cell_id):
                 new_clusters.pop(name, None)
             for name in (routes.cell_name(cell_id), held.name(cell_id)):
                 new_routes.pop(name, None)

@@ -4,26 +4,49 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from voicehelper_crds import CellRelease, ObjectMeta
 from voicehelper_crds.models import CellReleaseSpec, CellReleaseStatus
 
-from voicehelper_operator.releases import windows
-from voicehelper_operator.releases.observe import Facts, Observation
+from voicehelper_operator.releases import shifting, stages, windows
+from voicehelper_operator.releases.observe import Canary, Facts, Observation
 from voicehelper_operator.releases.plan import advance, finished
 from voicehelper_operator.releases.progress import HAS_FAILED, IN_FLIGHT, entries
+from voicehelper_operator.releases.traffic import BOUNDS, Counters, Reading
 from voicehelper_operator.releases.waves import rules_of
 
 START = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
-Fault = Literal["", "never-up", "cannot-start", "sick-later", "tenant-sick", "dies"]
+Fault = Literal["", "never-up", "cannot-start", "sick-later", "tenant-sick", "dies", "errors", "slow"]
+
+
+@dataclass(slots=True)
+class Requests:
+    """How many came, failed, and were slow (more than half a second)."""
+
+    total: float = 0.0
+    errors: float = 0.0
+    slow: float = 0.0
+
+    def add(self, count: float, errors: float, slow: float) -> None:
+        self.total += count
+        self.errors += count * errors
+        self.slow += count * slow
+
+    def counters(self) -> Counters:
+        """What a router tells of them."""
+        total, fast = int(self.total), int(self.total) - int(self.slow)
+        return (total, int(self.errors), total, *(total if bound > 0.5 else fast for bound in BOUNDS))
 
 
 @dataclass(slots=True)
 class FakeCell:
-    """Takes ``seconds`` to run what it is told; with ``fault`` the new release fails in its way."""
+    """Takes ``seconds`` to run what it is told; with ``fault`` the new release fails in its way.
+
+    ``tried`` is a release that runs beside the one that serves, for ``weight`` percent of ``rate`` requests a second.
+    """
 
     name: str
     id: str
@@ -35,8 +58,30 @@ class FakeCell:
     told: str = ""
     told_at: datetime = START
     up_at: datetime | None = None
+    tried: str = ""
+    tried_at: datetime = START
+    weight: int = 0
+    rate: float = 100.0
+    counted_at: datetime = START
+    serving: Requests = field(default_factory=Requests)
+    canary: Requests = field(default_factory=Requests)
+
+    def try_out(self, release: str, weight: int, now: datetime) -> None:
+        self.count(now)
+        if release != self.tried:
+            self.tried, self.tried_at = release, now
+        self.weight = weight
+
+    def count(self, now: datetime) -> None:
+        """The requests since the last time: one of a thousand fails or is slow anyway."""
+        total, self.counted_at = (now - self.counted_at).total_seconds() * self.rate, now
+        part = total * self.weight / 100
+        self.serving.add(total - part, 0.001, 0.001)
+        self.canary.add(part, 0.05 if self.fault == "errors" else 0.001, 0.2 if self.fault == "slow" else 0.001)
 
     def tell(self, release: str, now: datetime) -> None:
+        self.count(now)
+        self.tried, self.weight = "", 0
         if release != (self.told or self.release):
             self.told, self.told_at, self.up_at = release, now, None
 
@@ -50,6 +95,21 @@ class FakeCell:
         since = self.told_at + timedelta(seconds=self.seconds)
         sick = bad == "sick-later" and now - since >= timedelta(seconds=60)
         down = moving or bad in ("never-up", "cannot-start") or sick
+        canary = self._canary(now)
+        if canary is not None:
+            bad, since = self.fault, self.tried_at + timedelta(seconds=self.seconds)
+            moving = not now - self.tried_at >= timedelta(seconds=self.seconds)
+            return Facts(
+                name=self.name,
+                id=self.id,
+                release=release,
+                tenants=self.tenants,
+                up=False,
+                trouble="Stuck: it ends at once" if bad == "cannot-start" else "",
+                tenants_unready=((since, "tenant 'a' is not served"),) if bad == "tenant-sick" and not moving else (),
+                barred=self.barred,
+                canary=canary,
+            )
         return Facts(
             name=self.name,
             id=self.id,
@@ -63,6 +123,14 @@ class FakeCell:
             restarts=3 if bad != "dies" else int((now - since).total_seconds() // 10),
             barred=self.barred,
         )
+
+    def _canary(self, now: datetime) -> Canary | None:
+        if not self.tried:
+            return None
+        age = (now - self.tried_at).total_seconds() - self.seconds
+        ready = age >= 0 and self.fault not in ("never-up", "cannot-start")
+        ready = ready and not (self.fault == "sick-later" and age >= 60)
+        return Canary(self.tried, ready, int(age // 10) if self.fault == "dies" and age > 0 else 0)
 
 
 @dataclass
@@ -82,6 +150,10 @@ class Fleet:
     worst: int = 0
     """Cells that were failed or down by the release at once."""
     touched: set[str] = field(default_factory=set)
+    served: set[str] = field(default_factory=set)
+    """Cells in which the release took the place of the other."""
+    broken: str = ""
+    """Why nobody tells how requests end."""
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
@@ -91,8 +163,20 @@ class Fleet:
         release = CellRelease(
             metadata=ObjectMeta(name="next", uid="u", generation=self.generation), spec=self.spec, status=self.status
         )
-        return Observation(
-            release, {cell.name: cell.facts(self.spec.release, self.now) for cell in self.cells}, self.now
+        facts = {cell.name: cell.facts(self.spec.release, self.now) for cell in self.cells}
+        seen = Observation(release, facts, self.now)
+        asked = shifting.asked(seen)
+        return replace(seen, traffic=self.traffic(asked)) if asked else seen
+
+    def traffic(self, cells: list[str]) -> Reading:
+        if self.broken:
+            return Reading(problem=self.broken)
+        known = {cell.id: cell for cell in self.cells if cell.id in cells}
+        for cell in known.values():
+            cell.count(self.now)
+        return Reading(
+            {name: {"router": cell.serving.counters()} for name, cell in known.items()},
+            {name: {"router": cell.canary.counters()} for name, cell in known.items()},
         )
 
     def run(self, hours: float = 24 * 14) -> CellReleaseStatus:
@@ -130,11 +214,17 @@ class Fleet:
             cell = by_name.get(entry.cell)
             if cell is None or cell.id != entry.cell_id:
                 continue
-            if entry.phase in ("Upgrading", "Updated", "Failed"):
+            if stages.beside(self.status, entry) and not finished(self.status):
+                cell.try_out(self.spec.release, stages.weight(self.status, entry), self.now)
+                self.touched.add(cell.name)
+            elif entry.phase in ("Upgrading", "Shifting", "Updated") or (entry.phase == "Failed" and not cell.tried):
                 cell.tell(self.spec.release, self.now)
                 self.touched.add(cell.name)
+                self.served.add(cell.name)
             elif entry.phase in ("RollingBack", "RolledBack"):
                 cell.tell(entry.previous, self.now)
+            else:
+                cell.tried, cell.weight = "", 0
 
     def check(self, before: CellReleaseStatus, seen: Observation) -> None:
         """What must hold after every step."""
@@ -171,6 +261,12 @@ class Fleet:
                 assert sum(item.tenants for item in flying) <= rules.max_tenants
             earlier = status.waves[: status.waves.index(wave)]
             assert all(item.phase == "Done" for item in earlier), "a wave begins before the one before is done"
+        for _, entry in entries(status):
+            earlier_stage = known[key].stage if (key := (entry.cell, entry.cell_id)) in known else None
+            if entry.phase == "Updated" and stages.of(status):
+                assert entry.stage is not None and entry.stage.passed, "it serves and was not judged"
+            if earlier_stage is not None:
+                assert entry.stage is not None and entry.stage.index >= earlier_stage.index
         if finished(status):
             assert not flying
             assert not any(entry.phase == "RollingBack" for _, entry in entries(status))

@@ -27,6 +27,7 @@ class KubernetesRuntime:
 
     topologies = frozenset(TOPOLOGIES)
     seamless = True
+    canaries = False
 
     def __init__(self, api: Api, settings: KubernetesSettings) -> None:
         self._api, self._settings, self._objects = api, settings, Objects(api)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from voicehelper_router.filters import paths
 from voicehelper_router.xds import clusters, held, routes, scopes
 from voicehelper_router.xds.cache import Cache
-from voicehelper_router.xds.facts import CellFacts, TenantFacts
+from voicehelper_router.xds.facts import CanaryFacts, CellFacts, TenantFacts
 from voicehelper_router.xds.snapshot import InconsistentSnapshot, Snapshot, build
 
 IDS = [letter * 12 for letter in "abcdef"]
@@ -22,6 +22,8 @@ cells = st.lists(
         http=st.none() | endpoints,
         grpc=st.none() | endpoints,
         hibernation=st.sampled_from(["", "Idle", "Forced"]),
+        canary=st.none()
+        | st.builds(CanaryFacts, http=endpoints, grpc=st.none() | endpoints, weight=st.integers(0, 100)),
     ),
     unique_by=lambda cell: cell.cell_id,
 )
@@ -77,6 +79,7 @@ changes = st.lists(
             cell_id=st.just(""),
             http=st.none() | endpoints,
             hibernation=st.sampled_from(["", "Idle", "Forced"]),
+            canary=st.none() | st.builds(CanaryFacts, http=endpoints, weight=st.integers(0, 100)),
         ),
     ),
     max_size=20,
