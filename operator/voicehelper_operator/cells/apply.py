@@ -39,6 +39,7 @@ class Outcome:
     slices_done: bool = False
     release: str | None = None
     schema_revision: str | None = None
+    schemas_ahead: list[str] = field(default_factory=list)
     migration_problem: str | None = None
     workload: WorkloadState | None = None
     workload_problem: errors.AppError | None = None
@@ -70,6 +71,7 @@ class CellApplier:
         outcome = Outcome(
             release=seen.cell.status.release,
             schema_revision=seen.cell.status.schema_revision,
+            schemas_ahead=seen.cell.status.schemas_ahead,
             workload=seen.workload,
             rotation=seen.rotation,
         )
@@ -88,7 +90,12 @@ class CellApplier:
     async def look(self, seen: Observation) -> Outcome:
         """What there is, without changing anything. A cell that has no passwords yet has nothing else either."""
         status = seen.cell.status
-        outcome = Outcome(release=status.release, schema_revision=status.schema_revision, workload=seen.workload)
+        outcome = Outcome(
+            release=status.release,
+            schema_revision=status.schema_revision,
+            schemas_ahead=status.schemas_ahead,
+            workload=seen.workload,
+        )
         outcome.hibernation = status.hibernation
         if status.cell_id is not None and await self.credentials.known(status.cell_id):
             _, outcome.problems = await ensured({item.store: _looked(item, seen.ref) for item in self.slices})
@@ -185,12 +192,13 @@ class CellApplier:
         try:
             async with self._migrating(seen.ref):
                 output = await self.runtime.run_once(self._spec(seen, config), "migrate")
-            revision = json.loads(output.strip().splitlines()[-1])["schema_revision"]
+            result = json.loads(output.strip().splitlines()[-1])
+            revision, outcome.schemas_ahead = str(result["schema_revision"]), [*map(str, result.get("ahead", ()))]
         except Exception as error:  # of the step, of its output, of a store's client
             outcome.migration_problem = str(error)[:1000]
             return False
         await faults.point("operator.migrate.effect")
-        outcome.release, outcome.schema_revision = seen.release, str(revision)
+        outcome.release, outcome.schema_revision = seen.release, revision
         return True
 
     @asynccontextmanager
