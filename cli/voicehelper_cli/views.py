@@ -8,7 +8,7 @@ from typing import Any
 
 from voicehelper_core.ports import Event
 from voicehelper_crds import API_VERSION
-from voicehelper_crds.models import Cell, CellClass, CellRelease, Resource, Tenant, TenantPlan
+from voicehelper_crds.models import Cell, CellClass, CellRelease, CellReleaseStrategy, Resource, Tenant, TenantPlan
 
 from voicehelper_cli.kinds import AnyKind
 from voicehelper_cli.output import age, table
@@ -79,6 +79,14 @@ _COLUMNS: dict[AnyKind, tuple[Column, ...]] = {
         Column("STATE", lambda r: r.spec.state),
         Column("PHASE", lambda r: r.status.phase),
         Column("PROGRESS", _progress),
+        _AGE,
+    ),
+    CellReleaseStrategy: (
+        _NAME,
+        Column("WAVES", lambda r: ",".join(wave.name for wave in r.spec.waves) or "shipped"),
+        Column("ON-FAILURE", lambda r: r.spec.failure_policy.on_failure),
+        Column("SCOPE", lambda r: r.spec.failure_policy.scope),
+        Column("MAX-FAILED", lambda r: r.spec.failure_policy.max_failed_cells),
         _AGE,
     ),
     CellClass: (

@@ -16,13 +16,14 @@ from voicehelper_crds.cells import (
     WorkloadStatus,
 )
 from voicehelper_crds.plans import Quota, QuotaOverrides, RateLimits, Retention, TenantPlan, TenantPlanSpec
-from voicehelper_crds.releases import CellRelease, CellReleaseSpec, CellReleaseStatus
+from voicehelper_crds.releases import CellRelease, CellReleaseSpec, CellReleaseStatus, CellReleaseStrategy
 from voicehelper_crds.resource import Deletion, Isolation, Resource
 from voicehelper_crds.tenants import Admin, Email, Placement, Tenant, TenantSpec, TenantStatus, TenantUsage
 
-KINDS: dict[str, type[Tenant] | type[TenantPlan] | type[Cell] | type[CellClass] | type[CellRelease]] = {
-    kind.kind_name: kind for kind in (Tenant, TenantPlan, Cell, CellClass, CellRelease)
-}
+KINDS: dict[
+    str,
+    type[Tenant] | type[TenantPlan] | type[Cell] | type[CellClass] | type[CellRelease] | type[CellReleaseStrategy],
+] = {kind.kind_name: kind for kind in (Tenant, TenantPlan, Cell, CellClass, CellRelease, CellReleaseStrategy)}
 
 __all__ = [
     "KINDS",
@@ -33,6 +34,7 @@ __all__ = [
     "CellRelease",
     "CellReleaseSpec",
     "CellReleaseStatus",
+    "CellReleaseStrategy",
     "CellSpec",
     "CellStatus",
     "CellStores",

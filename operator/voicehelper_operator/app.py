@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from voicehelper_core.errors import Unavailable
 from voicehelper_core.log import get_logger
 from voicehelper_core.ports import EventRecorder, Lease, ResourceStore, SecretStore
-from voicehelper_crds import Cell, CellClass, CellRelease, Tenant, TenantPlan
+from voicehelper_crds import Cell, CellClass, CellRelease, CellReleaseStrategy, Tenant, TenantPlan
 
 from voicehelper_operator.activity import NoActivity, RoutersActivity
 from voicehelper_operator.archives.assembly import Archives
@@ -41,7 +41,7 @@ log = get_logger(__name__)
 
 
 async def _watch(store: ResourceStore, router: Router, synced: asyncio.Event) -> None:
-    async for change in store.watch(Tenant, TenantPlan, Cell, CellClass, CellRelease):
+    async for change in store.watch(Tenant, TenantPlan, Cell, CellClass, CellRelease, CellReleaseStrategy):
         if change.type == "synced":
             synced.set()
         else:

@@ -49,6 +49,7 @@ class World:
         self.keeper, self.activity = MemoryKeeper(self), MemoryActivity()
         self.now = datetime.now(UTC)
         self.follow: Literal["platform", "rollouts"] = "platform"
+        self.history = 10
         self.restart()
 
     async def _bundle(self, cell_id: str) -> dict[str, str]:
@@ -60,6 +61,7 @@ class World:
         settings = OperatorSettings(
             release="r00000000001",
             cells_follow=self.follow,
+            release_history=self.history,
             router_url="http://router",
             objects_endpoint="http://s3",
             objects_admin_access_key="admin",

@@ -54,6 +54,7 @@ async def test_nothing_is_written_but_the_webhook_configuration_and_the_certific
         "tenantplans",
         "cellclasses",
         "cellreleases",
+        "cellreleasestrategies",
         "validatingwebhookconfigurations",
     }
     for kind in OURS.values():
