@@ -139,6 +139,8 @@ async def test_both_work_on_one_schema_at_once(platform: Platform, newer: Newer)
                 await asyncio.sleep(0.3)
             found = {role: item["workload"]["release"] for role, item in processes(platform, cell_id).items()}
             assert found == {"serving": NEWER, "leaving": newer.before}
+            while "(newer)" not in await title(after, await made(after, "until the router knows")):
+                assert (await before.get(CONVERSATIONS)).status_code == 200
             for number in range(10):
                 by_old, by_new = await asyncio.gather(made(before, f"{number}"), made(after, f"{number}"))
                 assert [await title(client, by_old) for client in (before, after)] == [f"{number}"] * 2
