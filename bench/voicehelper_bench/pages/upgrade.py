@@ -13,9 +13,9 @@ cell, and all at once.
 | from then until all run the old release again | [[waves.back]] | [[at-once.back]] |
 
 A cell counts as failed once a tenant in it has not been ready for `unhealthySeconds`, 30 unless the strategy says
-otherwise; the rest of the time until it is noticed is the probe's. A good release takes [[good.cell]] a cell, of which the
-router is given 5 s to send nobody to the process before; one cell after the other, all of them take [[good.all]], and
-[[good.failed]] of [[good.requests]] fail.
+otherwise; the rest of the time until it is noticed is the probe's. A good release takes [[good.cell]] a cell with [[good.concurrency]],
+of which the router is given 5 s to send nobody to the process before; all of them take [[good.all]], and of
+[[good.requests]] [[good.failed]] fail.
 """
 
 from __future__ import annotations

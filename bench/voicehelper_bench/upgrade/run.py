@@ -66,17 +66,23 @@ async def _measured(report: Report, platform: Platform, tenants: list[str]) -> N
         install(platform, current, _GOOD)
         install(platform, current, _BAD, broken)
         site = _Site(report, platform, tenants, store)
-        load, good = await site.under_load("good", _GOOD, {"waves": [{"name": "all", "bake": {"seconds": 0}}]})
+        report.add("good.concurrency", abreast := max(1, count // 5), "cells at once")
+        load, good = await site.under_load("good", _GOOD, _at_once(abreast))
         assert good.status.phase == "Complete", good.status
         seconds = [(entry.since - entry.begun_at).total_seconds() for entry in good.cells if entry.begun_at]
         report.spread("good.cell", seconds, "s")
         report.add("good.all", _seconds(good.status.started_at, good.status.finished_at), "s")
         _asked(report, "good", load)
         by_waves = await site.failing("waves", None)
-        at_once = {"waves": [{"name": "all", "maxConcurrency": count}], "failurePolicy": {"maxFailedCells": count}}
-        together = await site.failing("at-once", at_once)
+        together = await site.failing("at-once", _at_once(count))
     _blast(report, "at-once", *together)
     _blast(report, "waves", *by_waves, at_once=len(together[1].cells))
+
+
+def _at_once(cells: int) -> dict[str, Any]:
+    """One wave of all cells, so many at once, without a bake."""
+    wave = {"name": "all", "maxConcurrency": cells, "bake": {"seconds": 0}}
+    return {"waves": [wave], "failurePolicy": {"maxFailedCells": cells}}
 
 
 @asynccontextmanager
