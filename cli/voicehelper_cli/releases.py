@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from voicehelper_core import errors
 from voicehelper_core.ports import ResourceStore
-from voicehelper_crds import API_VERSION, CellRelease
+from voicehelper_crds import API_VERSION, CellRelease, CellReleaseStrategy
 from voicehelper_crds.releases import ReleasedCell, Wave
 from voicehelper_crds.traffic import Stage, StageStatus
 
@@ -30,15 +30,24 @@ _SHOWN = ("Failed", "RollingBack", "Shifting", "Upgrading", "RolledBack", "Skipp
 
 
 async def begun(
-    store: ResourceStore, name: str, release: str, strategy: Path | None, more: dict[str, Any]
+    store: ResourceStore, name: str, release: str, strategy: str | None, more: dict[str, Any]
 ) -> CellRelease:
-    """Make it, and wait until the operator has said something of it. Raises Failure where there is one already."""
+    """Make it, and wait until the operator has said something of it. Raises Failure where there is one already.
+
+    ``strategy`` is a file, or the name of a CellReleaseStrategy.
+    """
     spec: dict[str, Any] = {"release": release, **more}
-    if strategy is not None:
+    if strategy is not None and Path(strategy).is_file():
         try:
-            spec["strategy"] = yaml.safe_load(strategy.read_text())
+            spec["strategy"] = yaml.safe_load(Path(strategy).read_text())
         except yaml.YAMLError as error:
             raise Failure(f"{strategy}: {error}") from None
+    elif strategy is not None:
+        try:
+            await store.get(CellReleaseStrategy, strategy)
+        except errors.NotFound:
+            raise Failure(f"there is no file '{strategy}', and no cellreleasestrategy/{strategy} either") from None
+        spec["strategyRef"] = strategy
     wanted = {"apiVersion": API_VERSION, "kind": "CellRelease", "metadata": {"name": name}, "spec": spec}
     try:
         await store.get(CellRelease, name)
@@ -46,7 +55,7 @@ async def begun(
         pass
     else:
         raise Failure(f"cellrelease/{name} is there already: choose another name")
-    await apply(store, Manifest(str(strategy or "the command line"), 1, wanted))
+    await apply(store, Manifest(strategy or "the command line", 1, wanted))
     end = time.monotonic() + _ANSWER_SECONDS
     while True:
         made: CellRelease = await find(store, CellRelease, name)

@@ -8,7 +8,16 @@ from typing import Any
 
 from voicehelper_core.ports import Event
 from voicehelper_crds import API_VERSION
-from voicehelper_crds.models import Cell, CellClass, CellRelease, Resource, Tenant, TenantMove, TenantPlan
+from voicehelper_crds.models import (
+    Cell,
+    CellClass,
+    CellRelease,
+    CellReleaseStrategy,
+    Resource,
+    Tenant,
+    TenantMove,
+    TenantPlan,
+)
 
 from voicehelper_cli.kinds import AnyKind
 from voicehelper_cli.output import age, table
@@ -91,6 +100,14 @@ _COLUMNS: dict[AnyKind, tuple[Column, ...]] = {
         _AGE,
         Column("LAG", lambda r: r.status.lag, wide=True),
         Column("PAUSE", lambda r: r.status.pause_seconds, wide=True),
+    ),
+    CellReleaseStrategy: (
+        _NAME,
+        Column("WAVES", lambda r: ",".join(wave.name for wave in r.spec.waves) or "shipped"),
+        Column("ON-FAILURE", lambda r: r.spec.failure_policy.on_failure),
+        Column("SCOPE", lambda r: r.spec.failure_policy.scope),
+        Column("MAX-FAILED", lambda r: r.spec.failure_policy.max_failed_cells),
+        _AGE,
     ),
     CellClass: (
         _NAME,

@@ -143,6 +143,8 @@ class CellStatus(Model):
     """Release that runs."""
     schema_revision: str | None = None
     """Schema revision that the cell's schemas are at."""
+    schemas_ahead: list[str] = Field(default_factory=list)
+    """Schemas that a newer release has expanded, with their revisions; this one left them as they are."""
     endpoints: Endpoints = Field(default_factory=Endpoints)
     """Where the router sends requests."""
     canary: CanaryStatus | None = None

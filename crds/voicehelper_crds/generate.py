@@ -62,6 +62,11 @@ _COLUMNS: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("Phase", "string", ".status.phase"),
         ("Message", "string", ".status.message"),
     ),
+    "CellReleaseStrategy": (
+        ("On failure", "string", ".spec.failurePolicy.onFailure"),
+        ("Scope", "string", ".spec.failurePolicy.scope"),
+        ("Max failed", "integer", ".spec.failurePolicy.maxFailedCells"),
+    ),
     "CellClass": (
         ("CPU", "string", ".spec.cpu"),
         ("Memory", "string", ".spec.memory"),

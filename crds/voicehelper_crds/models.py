@@ -18,13 +18,22 @@ from voicehelper_crds.cells import (
 )
 from voicehelper_crds.moves import TenantMove, TenantMoveSpec, TenantMoveStatus
 from voicehelper_crds.plans import Quota, QuotaOverrides, RateLimits, Retention, TenantPlan, TenantPlanSpec
-from voicehelper_crds.releases import CellRelease, CellReleaseSpec, CellReleaseStatus
+from voicehelper_crds.releases import CellRelease, CellReleaseSpec, CellReleaseStatus, CellReleaseStrategy
 from voicehelper_crds.resource import Deletion, Isolation, Resource
 from voicehelper_crds.tenants import Admin, Email, Placement, Tenant, TenantSpec, TenantStatus, TenantUsage
 
 KINDS: dict[
-    str, type[Tenant] | type[TenantPlan] | type[Cell] | type[CellClass] | type[CellRelease] | type[TenantMove]
-] = {kind.kind_name: kind for kind in (Tenant, TenantPlan, Cell, CellClass, CellRelease, TenantMove)}
+    str,
+    type[Tenant]
+    | type[TenantPlan]
+    | type[Cell]
+    | type[CellClass]
+    | type[CellRelease]
+    | type[CellReleaseStrategy]
+    | type[TenantMove],
+] = {
+    kind.kind_name: kind for kind in (Tenant, TenantPlan, Cell, CellClass, CellRelease, CellReleaseStrategy, TenantMove)
+}
 
 __all__ = [
     "KINDS",
@@ -36,6 +45,7 @@ __all__ = [
     "CellRelease",
     "CellReleaseSpec",
     "CellReleaseStatus",
+    "CellReleaseStrategy",
     "CellSpec",
     "CellStatus",
     "CellStores",

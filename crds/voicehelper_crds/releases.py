@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, StringConstraints, field_validator
 from pydantic_core import PydanticCustomError
@@ -157,8 +157,11 @@ class CellReleaseSpec(Model):
     """Go on; begin nothing more; or end it here: cells that are being upgraded go back, those that are done stay."""
     cell_selector: CellSelector = Field(default_factory=CellSelector)
     """Which cells the release is for."""
-    strategy: Strategy = Field(default_factory=Strategy)
-    """How; what it was when the first cell was chosen stays in the status, and holds."""
+    strategy: Strategy | None = None
+    """How; what it was when the first cell was chosen stays in the status, and holds. Empty, and without a
+    ``strategyRef``: one cell, then a tenth, then all."""
+    strategy_ref: ResourceName | None = None
+    """Name of a CellReleaseStrategy, instead of ``strategy``."""
     approvals: list[Approval] = Field(default_factory=list, max_length=1000)
     """Gates that a person has opened."""
     complaints: list[Complaint] = Field(default_factory=list, max_length=1000)
@@ -167,6 +170,15 @@ class CellReleaseSpec(Model):
     """An emergency: no bakes, gates, windows, freezes and stages. Failures end it as ever."""
     rollback: Rollback | None = None
     """Every cell that has the release goes back to what it ran before."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            path=".strategyRef",
+            message="name a strategy or write one: strategyRef and strategy are not given both",
+            cel="!has(self.strategy) || !has(self.strategyRef)",
+            holds=lambda spec: spec.strategy is None or spec.strategy_ref is None,
+        ),
+    )
 
 
 CellPhase = Literal["Pending", "Upgrading", "Shifting", "Updated", "Failed", "RollingBack", "RolledBack", "Skipped"]
@@ -271,3 +283,18 @@ class CellRelease(Resource):
     """What is wanted."""
     status: CellReleaseStatus = Field(default_factory=CellReleaseStatus)
     """What is."""
+
+
+class CellReleaseStrategy(Resource):
+    """How releases go through the cells, for those that name it; one that has begun keeps what it was then."""
+
+    kind_name: ClassVar[str] = "CellReleaseStrategy"
+    plural: ClassVar[str] = "cellreleasestrategies"
+    short_names: ClassVar[tuple[str, ...]] = ("vrs",)
+
+    kind: Literal["CellReleaseStrategy"] = "CellReleaseStrategy"
+    """Kind of the resource."""
+    spec: Strategy = Field(default_factory=Strategy)
+    """Waves, what a failure means, and when cells may be begun."""
+    status: dict[str, Any] = Field(default_factory=dict)
+    """Not used."""

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from voicehelper_core.errors import Unavailable
 from voicehelper_core.log import get_logger
 from voicehelper_core.ports import EventRecorder, Lease, ResourceStore, SecretStore
-from voicehelper_crds import Cell, CellClass, CellRelease, Tenant, TenantMove, TenantPlan
+from voicehelper_crds import Cell, CellClass, CellRelease, CellReleaseStrategy, Tenant, TenantMove, TenantPlan
 
 from voicehelper_operator.activity import NoActivity, RoutersActivity
 from voicehelper_operator.archives.assembly import Archives, tenant_objects
@@ -46,7 +46,7 @@ MOVES_AT_ONCE = 2
 
 
 async def _watch(store: ResourceStore, router: Router, synced: asyncio.Event) -> None:
-    async for change in store.watch(Tenant, TenantPlan, Cell, CellClass, CellRelease, TenantMove):
+    async for change in store.watch(Tenant, TenantPlan, Cell, CellClass, CellRelease, CellReleaseStrategy, TenantMove):
         if change.type == "synced":
             synced.set()
         else:

@@ -46,6 +46,8 @@ class Router:
                 self.all_tenants()
             case "CellClass":
                 self.all_cells()
+            case "CellReleaseStrategy":
+                self._go_on()
             case "CellRelease":
                 self._release(change)
             case "TenantMove":

@@ -85,6 +85,8 @@ class OperatorSettings(BaseAppSettings):
     them along."""
     release_webhook: str = Field(default="", pattern=r"^(https?://\S+)?$")
     """URL that is sent a JSON document for each hold, failure and end of a CellRelease; empty tells nobody."""
+    release_history: int = Field(default=10, ge=1)
+    """How many CellReleases that have ended are kept, besides those that cells depend on; older ones are removed."""
     cell_settings: dict[str, Any] = Field(default_factory=dict)
     """Further settings of every cell, such as those of a model provider."""
     credentials_days: int = Field(default=90, ge=0, le=3650)

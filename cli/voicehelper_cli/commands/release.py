@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -17,8 +16,10 @@ from voicehelper_cli.output import say, say_json
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the CellRelease.")]
 ReleaseArgument = Annotated[str, typer.Argument(metavar="RELEASE", help="The bundle: an installed copy, or an image.")]
 StrategyOption = Annotated[
-    Path | None,
-    typer.Option("--strategy", "-s", metavar="FILE", help="YAML of spec.strategy.", exists=True, dir_okay=False),
+    str | None,
+    typer.Option(
+        "--strategy", "-s", metavar="FILE|NAME", help="YAML of spec.strategy, or the name of a CellReleaseStrategy."
+    ),
 ]
 ReasonOption = Annotated[str, typer.Option("--reason", "-m", help="Why; it is kept in the resource.")]
 
@@ -126,7 +127,7 @@ def rollback(context: typer.Context, name: NameArgument, reason: ReasonOption) -
     _change(context, name, lambda spec: spec | asked, "goes back")
 
 
-async def _start(home: Home, name: str, release: str, strategy: Path | None, more: dict[str, Any]) -> Any:
+async def _start(home: Home, name: str, release: str, strategy: str | None, more: dict[str, Any]) -> Any:
     from voicehelper_cli.releases import begun
     from voicehelper_cli.resources import open_resources
 

@@ -10,7 +10,7 @@ from voicehelper_cli.failures import Failure
 from voicehelper_cli.releases import begun, changed, chosen, follow, text
 from voicehelper_core import errors
 from voicehelper_core.resource_rules import validated
-from voicehelper_crds import CellRelease, Condition, ObjectMeta
+from voicehelper_crds import CellRelease, CellReleaseStrategy, Condition, ObjectMeta
 from voicehelper_crds.models import CellReleaseSpec, CellReleaseStatus
 from voicehelper_crds.releases import Bake, Ended, ReleasedCell, Skip, Strategy, Wave, WaveStatus
 from voicehelper_crds.traffic import MetricStatus, Stage, StageStatus, Traffic
@@ -48,7 +48,9 @@ class Store:
     def __init__(self, *states: CellRelease, conflicts: int = 0) -> None:
         self.states, self.applied, self._conflicts = [*states], [], conflicts
 
-    async def get(self, kind: Any, name: str) -> CellRelease:
+    async def get(self, kind: Any, name: str) -> Any:
+        if kind is CellReleaseStrategy and name == "careful":
+            return CellReleaseStrategy(metadata=ObjectMeta(name=name))
         if not self.states or self.states[0].metadata.name != name:
             raise errors.NotFound("none")
         return self.states.pop(0) if len(self.states) > 1 else self.states[0]
@@ -122,20 +124,27 @@ async def test_one_is_made_once(tmp_path: Any) -> None:
     file = tmp_path / "strategy.yaml"
     file.write_text("waves: [{name: one, maxCells: 1}]\n")
     store = Store()
-    made = await begun(store, "spring", "r2", file, {"state": "Run"})
+    made = await begun(store, "spring", "r2", str(file), {"state": "Run"})
     assert made.spec.strategy.waves[0].max_cells == 1
     with pytest.raises(Failure, match="is there already"):
         await begun(store, "spring", "r2", None, {"state": "Run"})
+
+
+async def test_a_strategy_can_be_named() -> None:
+    made = await begun(Store(), "spring", "r2", "careful", {"state": "Run"})
+    assert (made.spec.strategy, made.spec.strategy_ref) == (None, "careful")
+    with pytest.raises(Failure, match=r"no file 'bold\.yaml', and no cellreleasestrategy/bold\.yaml"):
+        await begun(Store(), "spring", "r2", "bold.yaml", {"state": "Run"})
 
 
 async def test_a_wrong_strategy_names_the_field(tmp_path: Any) -> None:
     file = tmp_path / "strategy.yaml"
     file.write_text("waves: [{name: one, maxCell: 1}]\n")
     with pytest.raises(Failure, match=r"waves\[0\]\.maxCell: unknown field"):
-        await begun(Store(), "spring", "r2", file, {"state": "Run"})
+        await begun(Store(), "spring", "r2", str(file), {"state": "Run"})
     file.write_text("waves: [")
     with pytest.raises(Failure, match=r"strategy\.yaml"):
-        await begun(Store(), "spring", "r2", file, {"state": "Run"})
+        await begun(Store(), "spring", "r2", str(file), {"state": "Run"})
 
 
 async def test_it_is_followed_to_its_end(capsys: Any, monkeypatch: Any) -> None:

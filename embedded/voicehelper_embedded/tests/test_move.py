@@ -120,7 +120,8 @@ async def test_an_answer_goes_on_across_the_move(
         answer = await connection.fetchval(
             f"INSERT INTO {conversation}.messages (tenant_id, conversation_id, user_id, sequence, role, content,"
             " status, worker, leased_until) SELECT tenant_id, id, user_id, 999, 'assistant', '', 'streaming',"
-            f" 'the old cell', now() + interval '5 minutes' FROM {conversation}.conversations WHERE id = $1 RETURNING id",
+            f" 'the old cell', now() + interval '5 minutes' FROM {conversation}.conversations"
+            " WHERE id = $1 RETURNING id",
             inhabited.conversation,
         )
 

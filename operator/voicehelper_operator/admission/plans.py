@@ -16,17 +16,18 @@ _NAMED = 5
 def plan_refusal(request: Request, world: World) -> Refusal | None:
     """A plan that tenants have."""
     users = [tenant for tenant in world.tenants if tenant.spec.plan_ref == request.name]
-    return _in_use(request, users, "name another plan in their spec.planRef")
+    return in_use(request, users, "name another plan in their spec.planRef")
 
 
 def class_refusal(request: Request, world: World) -> Refusal | None:
     """A class that cells have, or that plans give to cells."""
     users: list[Resource] = [cell for cell in world.cells if cell.spec.class_ref == request.name]
     users += [plan for plan in world.plans.values() if plan.spec.cell_class == request.name]
-    return _in_use(request, users, "name another class in their spec.classRef or spec.cellClass")
+    return in_use(request, users, "name another class in their spec.classRef or spec.cellClass")
 
 
-def _in_use(request: Request, users: Iterable[Resource], advice: str) -> Refusal | None:
+def in_use(request: Request, users: Iterable[Resource], advice: str) -> Refusal | None:
+    """Why it may not be deleted: these name it."""
     if request.operation != "DELETE":
         return None
     names = sorted(

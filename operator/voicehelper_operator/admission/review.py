@@ -13,7 +13,8 @@ _RULES: Mapping[str, Callable[[Request, World], Refusal | None]] = {
     "Cell": cells.refusal,
     "TenantPlan": plans.plan_refusal,
     "CellClass": plans.class_refusal,
-    "CellRelease": lambda request, _: releases.refusal(request),
+    "CellRelease": releases.refusal,
+    "CellReleaseStrategy": releases.strategy_refusal,
     "TenantMove": moves.refusal,
 }
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from voicehelper_crds import Cell, CellClass, Resource, Tenant, TenantPlan
+from voicehelper_crds import Cell, CellClass, CellRelease, CellReleaseStrategy, Resource, Tenant, TenantPlan
 
 from voicehelper_operator.admission.request import Request
 
@@ -29,6 +29,8 @@ class World:
     classes: Mapping[str, CellClass] = field(default_factory=dict)
     cells: Sequence[Cell] = ()
     tenants: Sequence[Tenant] = ()
+    releases: Sequence[CellRelease] = ()
+    strategies: Mapping[str, CellReleaseStrategy] = field(default_factory=dict)
 
 
 def kinds(request: Request) -> frozenset[type[Resource]]:
@@ -50,6 +52,10 @@ def kinds(request: Request) -> frozenset[type[Resource]]:
             return frozenset({Tenant})
         case "CellClass", "DELETE":
             return frozenset({Cell, TenantPlan})
+        case "CellRelease", "CREATE" | "UPDATE":
+            return frozenset({CellReleaseStrategy})
+        case "CellReleaseStrategy", "DELETE":
+            return frozenset({CellRelease})
         case _:
             return frozenset()
 
@@ -66,4 +72,6 @@ async def look(reader: Reader, request: Request) -> World:
         {size.metadata.name: size for size in await listed(CellClass)},
         await listed(Cell),
         await listed(Tenant),
+        await listed(CellRelease),
+        {strategy.metadata.name: strategy for strategy in await listed(CellReleaseStrategy)},
     )

@@ -42,6 +42,7 @@ class Outcome:
     canary: str | None = None
     """That is to stay beside it, once the schemas are at it."""
     schema_revision: str | None = None
+    schemas_ahead: list[str] = field(default_factory=list)
     migration_problem: str | None = None
     workload: WorkloadState | None = None
     workload_problem: errors.AppError | None = None
@@ -74,6 +75,7 @@ class CellApplier:
             release=seen.cell.status.release,
             canary=seen.release if seen.beside and seen.migrated else None,
             schema_revision=seen.cell.status.schema_revision,
+            schemas_ahead=seen.cell.status.schemas_ahead,
             workload=seen.workload,
             rotation=seen.rotation,
         )
@@ -96,6 +98,7 @@ class CellApplier:
             release=status.release,
             canary=status.canary.release if status.canary else None,
             schema_revision=status.schema_revision,
+            schemas_ahead=status.schemas_ahead,
             workload=seen.workload,
         )
         outcome.hibernation = status.hibernation
@@ -194,12 +197,13 @@ class CellApplier:
         try:
             async with self._migrating(seen.ref):
                 output = await self.runtime.run_once(self._spec(seen, config), "migrate")
-            revision = json.loads(output.strip().splitlines()[-1])["schema_revision"]
+            result = json.loads(output.strip().splitlines()[-1])
+            revision, outcome.schemas_ahead = str(result["schema_revision"]), [*map(str, result.get("ahead", ()))]
         except Exception as error:  # of the step, of its output, of a store's client
             outcome.migration_problem = str(error)[:1000]
             return False
         await faults.point("operator.migrate.effect")
-        outcome.schema_revision = str(revision)
+        outcome.schema_revision = revision
         if seen.beside:
             outcome.canary = seen.release
         else:

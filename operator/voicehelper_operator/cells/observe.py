@@ -175,7 +175,10 @@ async def _wanted(store: ResourceStore, cell: Cell, settings: OperatorSettings) 
     if settings.cells_follow == "platform":
         return Assignment(settings.release)
     releases = await store.list(CellRelease)
-    return assigned(cell, releases) or Assignment(cell.status.release or newest(releases) or settings.release)
+    if (found := assigned(cell, releases)) is not None:
+        return found
+    latest = newest(releases)
+    return Assignment(cell.status.release or (latest.spec.release if latest else settings.release))
 
 
 async def _owner(store: ResourceStore, cell: Cell) -> Tenant | None:

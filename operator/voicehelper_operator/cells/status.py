@@ -69,6 +69,9 @@ def _migrated(seen: Observation, outcome: Outcome) -> Judgement:
         return no("Migrated", "MigrationFailed", outcome.migration_problem)
     if outcome.schema_revision is None or seen.release not in (outcome.release, outcome.canary):
         return no("Migrated", "Pending", f"the schemas wait for release {seen.release}")
+    if outcome.schemas_ahead:
+        told = f"a newer release has expanded {', '.join(outcome.schemas_ahead)}: they are left as they are"
+        return yes("Migrated", "Ahead", told)
     return yes("Migrated", "UpToDate", outcome.schema_revision)
 
 
@@ -143,6 +146,7 @@ def status(seen: Observation, planned: Plan, outcome: Outcome, slices: Sequence[
     new = old.model_copy(deep=True)
     new.conditions = merged(old.conditions, judgements, generation)
     new.release, new.schema_revision = outcome.release, outcome.schema_revision
+    new.schemas_ahead = outcome.schemas_ahead
     new.credentials = _credentials(outcome)
     new.hibernation = outcome.hibernation
     new.observed_generation = generation

@@ -67,7 +67,7 @@ def concerned(before: CellReleaseStatus | None, now: CellReleaseStatus | None) -
     return {cell for cell, *_ in told[0] ^ told[1]}
 
 
-def newest(releases: Iterable[CellRelease]) -> str | None:
-    """The release that all cells got last: what a cell begins with that has none."""
+def newest(releases: Iterable[CellRelease]) -> CellRelease | None:
+    """The one that all cells got last: a cell that has no release begins with its."""
     done = [item for item in releases if item.status.phase == "Complete" and item.status.finished_at is not None]
-    return max(done, key=lambda item: str(item.status.finished_at)).spec.release if done else None
+    return max(done, key=lambda item: str(item.status.finished_at), default=None)

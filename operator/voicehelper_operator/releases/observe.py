@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from voicehelper_core.errors import NotFound
 from voicehelper_core.ports import ResourceStore
 from voicehelper_core.resource_rules import is_paused
-from voicehelper_crds import Cell, CellRelease, Condition, Tenant, holds
+from voicehelper_crds import Cell, CellRelease, CellReleaseStrategy, Condition, Tenant, holds
 from voicehelper_crds.cells import MaintenanceWindow
-from voicehelper_crds.releases import CellSelector
+from voicehelper_crds.releases import CellReleaseSpec, CellSelector, Strategy
 
 from voicehelper_operator.releases.traffic import Reading
 from voicehelper_operator.tenants.status import CANARY_ANSWERS
@@ -71,8 +72,15 @@ class Observation:
     """Whether cells have a later release."""
     refusal: tuple[str, str] | None = None
     """A reason and a message."""
+    named: Strategy | None = None
+    """What ``strategyRef`` names."""
     traffic: Reading = field(default_factory=Reading)
     """How requests ended, of the cells that are in a stage."""
+
+    @property
+    def strategy(self) -> Strategy:
+        """What holds for a release that begins now."""
+        return self.named or self.release.spec.strategy or Strategy()
 
 
 def selects(selector: CellSelector, labels: Mapping[str, str]) -> bool:
@@ -181,7 +189,20 @@ async def observe(store: ResourceStore, name: str, now: datetime, *, refusal: tu
         known = facts(cell, owner, living.get(cell.metadata.name, 0), watched.get(cell.metadata.name, []))
         if known is not None:
             found[known.name] = known
-    return Observation(release, found, now, _ahead(release, others), _superseded(release, others), refusal)
+    named, missing = await _named(store, release.spec)
+    ahead, later = _ahead(release, others), _superseded(release, others)
+    return Observation(release, found, now, ahead, later, refusal or missing, named)
+
+
+async def _named(store: ResourceStore, spec: CellReleaseSpec) -> tuple[Strategy | None, tuple[str, str] | None]:
+    """The strategy that a release names, or why it is refused."""
+    if spec.strategy_ref is None:
+        return None, None
+    try:
+        return (await store.get(CellReleaseStrategy, spec.strategy_ref)).spec, None
+    except NotFound:
+        told = f"there is no CellReleaseStrategy '{spec.strategy_ref}': apply it, or change spec.strategyRef"
+        return None, ("StrategyNotFound", told)
 
 
 def _ahead(release: CellRelease, others: Iterable[CellRelease]) -> str:

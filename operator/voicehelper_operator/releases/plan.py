@@ -40,7 +40,7 @@ def advance(seen: Observation) -> Advanced:
     if finished(status) and (spec.rollback is None or seen.superseded or back or status.started_at is None):
         return Advanced(_told(seen, status), None)
     if status.started_at is None:
-        status.strategy = waves.settled(spec.strategy)
+        status.strategy = waves.settled(seen.strategy)
         if seen.refusal is not None or seen.queued_behind or spec.state != "Run":
             return _unbegun(seen, status, status.strategy)
         status.waves, status.started_at = waves.chosen(seen, status.strategy, now), now

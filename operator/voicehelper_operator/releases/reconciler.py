@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from voicehelper_core import faults
 from voicehelper_core.errors import NotFound
+from voicehelper_core.log import get_logger
 from voicehelper_core.ports import EventRecorder, ResourceStore
-from voicehelper_crds import CellRelease
+from voicehelper_crds import Cell, CellRelease
 
 from voicehelper_operator.engine import metrics
 from voicehelper_operator.engine.loop import Result
 from voicehelper_operator.releases.events import happened
+from voicehelper_operator.releases.history import surplus
 from voicehelper_operator.releases.metrics import HAPPENINGS, ReleaseMetrics
 from voicehelper_operator.releases.notices import Notices
 from voicehelper_operator.releases.observe import Observation, observe
-from voicehelper_operator.releases.plan import advance
+from voicehelper_operator.releases.plan import advance, finished
 from voicehelper_operator.releases.shifting import asked
 from voicehelper_operator.releases.stages import settled
 from voicehelper_operator.releases.traffic import TrafficReader
 from voicehelper_operator.settings import OperatorSettings
 
+log = get_logger(__name__)
 _FOLLOWING = (
     "CellsFollowThePlatform",
     "cells run the platform's own release here: set the operator's setting 'cells_follow' to 'rollouts'",
@@ -53,6 +57,7 @@ class ReleaseReconciler:
         self._store, self._events, self._traffic, self._clock = store, events, traffic, clock
         self._canaries = canaries
         self._refusal = _FOLLOWING if settings.cells_follow == "platform" else None
+        self._history = settings.release_history
         self._notices, self._metrics = Notices(settings.release_webhook), ReleaseMetrics()
 
     async def close(self) -> None:
@@ -81,14 +86,24 @@ class ReleaseReconciler:
                 self._notices.tell(updated, item)
                 await self._events.record(updated, item.reason, item.message, warning=item.warning)
         self._metrics.show(seen.release.model_copy(update={"status": advanced.status}))
+        if finished(advanced.status):
+            await self._forget()
         return Result(advanced.after)
 
     async def _observe(self, name: str) -> Observation:
         """With the figures of the cells that are in a stage. ``canaries``: whether there can be stages here."""
         seen = await observe(self._store, name, self._clock(), refusal=self._refusal)
-        staged = settled(seen.release.spec.strategy.traffic) is not None
+        staged = settled(seen.strategy.traffic) is not None
         if seen.refusal is None and staged and not self._canaries:
             return replace(seen, refusal=_NO_STAGES)
         if cells := asked(seen):
             return replace(seen, traffic=await self._traffic.read(cells))
         return seen
+
+    async def _forget(self) -> None:
+        """Remove releases of long ago."""
+        releases, cells = await self._store.list(CellRelease), await self._store.list(Cell)
+        for item in surplus(releases, cells, self._history):
+            with contextlib.suppress(NotFound):
+                await self._store.delete(CellRelease, item.metadata.name)
+                log.info("a release that ended long ago was removed", release=item.metadata.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -25,6 +26,7 @@ class MemoryRuntime:
     migrated: set[str] = field(default_factory=set)
     restarts: dict[str, int] = field(default_factory=dict)
     broken_migration: str = ""
+    ahead: list[str] = field(default_factory=list)
     ready: bool = True
     trouble: str = ""
     bad: set[str] = field(default_factory=set)
@@ -91,7 +93,7 @@ class MemoryRuntime:
             raise StepFailed(self.broken_migration)
         self.migrated.add(spec.cell_id)
         self.step("migrate.after")
-        return 'starting\n{"schema_revision": "conversation=1"}\n'
+        return f"starting\n{json.dumps({'schema_revision': 'conversation=1', 'ahead': self.ahead})}\n"
 
 
 class MemoryActivity(NoActivity):

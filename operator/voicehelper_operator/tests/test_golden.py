@@ -30,6 +30,7 @@ async def _arrange(world: World, documents: list[dict[str, Any]]) -> None:
         for store, problem in document.get("broken", {}).items():
             next(item for item in world.slices if item.store == store).broken = problem
         world.runtime.broken_migration = document.get("brokenMigration", "")
+        world.runtime.ahead = document.get("schemasAhead", [])
         world.identity.broken = document.get("brokenIdentity", "")
         world.keeper.broken = document.get("brokenArchives", "")
         world.runtime.ready = not document.get("silentWorkload", False)

@@ -55,6 +55,7 @@ class World:
         self.traffic = MemoryTraffic()
         self.now = datetime.now(UTC)
         self.follow: Literal["platform", "rollouts"] = "platform"
+        self.history = 10
         self.restart()
 
     async def _bundle(self, cell_id: str) -> dict[str, str]:
@@ -66,6 +67,7 @@ class World:
         settings = OperatorSettings(
             release="r00000000001",
             cells_follow=self.follow,
+            release_history=self.history,
             router_url="http://router",
             objects_endpoint="http://s3",
             objects_admin_access_key="admin",

@@ -55,6 +55,7 @@ async def test_nothing_is_written_but_the_webhook_configuration_and_the_certific
         "cellclasses",
         "cellreleases",
         "tenantmoves",
+        "cellreleasestrategies",
         "validatingwebhookconfigurations",
     }
     for kind in OURS.values():

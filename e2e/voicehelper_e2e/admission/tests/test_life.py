@@ -97,7 +97,15 @@ async def test_it_asks_for_our_kinds_and_nothing_else(api, asked):
         "apiGroups": ["voicehelper.io"],
         "apiVersions": ["v1alpha1"],
         "operations": ["CREATE", "UPDATE", "DELETE"],
-        "resources": ["cellclasses", "cellreleases", "cells", "tenantmoves", "tenantplans", "tenants"],
+        "resources": [
+            "cellclasses",
+            "cellreleases",
+            "cellreleasestrategies",
+            "cells",
+            "tenantmoves",
+            "tenantplans",
+            "tenants",
+        ],
         "scope": "Cluster",
     }
 

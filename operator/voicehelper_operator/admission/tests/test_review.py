@@ -46,6 +46,8 @@ def world(*bodies):
         {item.metadata.name: item for item in of("CellClass")},
         of("Cell"),
         of("Tenant"),
+        of("CellRelease"),
+        {item.metadata.name: item for item in of("CellReleaseStrategy")},
     )
 
 
@@ -350,6 +352,24 @@ class TestReleases:
         assert (found is not None) is refused
         if found is not None:
             assert found.code == 409 and "spec.state" in found.message
+
+    def test_the_strategy_has_to_be_there(self):
+        named = body("CellRelease", "spring", {"release": "r2", "strategyRef": "careful"})
+        found = asked(None, named, seen=world(body("CellReleaseStrategy", "bold")))
+        assert found.code == 422
+        assert said(found) == (
+            "spec.strategyRef: there is no CellReleaseStrategy 'careful': apply it first, or name another one (bold)"
+        )
+        assert asked(None, named, seen=world(body("CellReleaseStrategy", "careful"))) is None
+        assert asked(None, body("CellRelease", "spring", {"release": "r2"})) is None
+        paused = body("CellRelease", "spring", {"release": "r2", "strategyRef": "careful", "state": "Pause"})
+        assert asked(named, paused) is None, "one that has begun need not change because of it"
+
+    @pytest.mark.parametrize(("status", "code"), [({}, 409), ({"startedAt": DELETING}, None)])
+    def test_a_strategy_stays_while_a_release_waits_for_it(self, status, code):
+        named = body("CellRelease", "spring", {"release": "r2", "strategyRef": "careful"}, status=status)
+        found = asked(body("CellReleaseStrategy", "careful"), None, seen=world(named))
+        assert (found.code if found else None) == code
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_every_kind_can_be_asked_about(self, kind):
