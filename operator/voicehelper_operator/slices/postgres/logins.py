@@ -20,7 +20,8 @@ from voicehelper_operator.slices.interface import CellRef
 
 LISTENERS = 25
 """Each process has a connection of its own for the list of tenants: 20 replicas at most, and who takes their place."""
-_COMPACT_LISTENERS = 5  # the one process's, and room for the probes of a restart that overlaps
+_COMPACT_LISTENERS = 5  # a process's, and room for the probes of a restart that overlaps
+_COMPACT_PROCESSES = 2  # while a release is tried beside the one that serves, or takes its place
 _WEIGHTS = {"conversation": 4, "knowledge": 2, "indexing": 2, "retrieval": 2}
 """How the services that keep pools share a cell's connections."""
 
@@ -58,7 +59,7 @@ def _of(cell: CellRef, account: Account) -> list[Login]:
     cell_id, connections = cell.cell_id, cell.postgres_connections
     if cell.topology == "compact":
         every = tuple(names.service_role(cell_id, service) for service in names.SERVICES)
-        limit = connections + _COMPACT_LISTENERS
+        limit = _COMPACT_PROCESSES * connections + _COMPACT_LISTENERS
         password = cell_bundle.key(cell_bundle.POSTGRES, account)
         return [Login(names.login_role(cell_id, account), password, limit, every)]
     return [
