@@ -66,6 +66,12 @@ class Observation:
         return (self.owner or self.cell).spec.deletion.policy
 
     @property
+    def left(self) -> bool:
+        """Whether the tenant that the cell was made for has moved: what it has lives elsewhere."""
+        owner = self.owner.status if self.owner is not None else None
+        return owner is not None and owner.cell_id is not None and owner.cell_id != self.cell.status.cell_id
+
+    @property
     def pause(self) -> Pause | None:
         """Why nothing may be changed now."""
         return pause.of(self.cell, self.owner)

@@ -72,6 +72,8 @@ def _deletion(seen: Observation) -> Plan:
         return Plan(("release",))
     if seen.tenants:
         return Plan(("await-tenants",))
+    if seen.left:
+        return Plan(("remove-workload", "remove-slices", "release"))
     match seen.policy:
         case "Delete":
             return Plan(("remove-workload", "remove-slices", "release"))

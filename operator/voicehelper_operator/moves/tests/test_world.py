@@ -116,8 +116,10 @@ async def test_there_and_back():
     assert await rows(world) == {"a", "b"}
 
 
-async def test_into_a_cell_of_its_own_and_out_of_it():
+@pytest.mark.parametrize("policy", ["Retain", "Archive", "Delete"])
+async def test_into_a_cell_of_its_own_and_out_of_it(policy: str):
     world = await world_of()
+    await world.store.apply(tenant("acme", "one", deletion={"policy": policy}))
     await world.store.apply(move(target={"isolation": "dedicated"}))
     done = await go_on(world)
     assert done.status.made_cell
