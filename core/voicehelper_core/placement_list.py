@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from voicehelper_core import names
 
+MOVED = "another cell"
+"""Worker of an answer that the cell where the tenant lived before still writes; its move brings what comes of it."""
+
 
 def statements(cell_id: str) -> tuple[str, ...]:
     """Make the list, or bring an older one up to date."""

@@ -14,7 +14,7 @@ from voicehelper_core.ports import EventRecorder, Lease, ResourceStore, SecretSt
 from voicehelper_crds import Cell, CellClass, CellRelease, CellReleaseStrategy, Tenant, TenantMove, TenantPlan
 
 from voicehelper_operator.activity import NoActivity, RoutersActivity
-from voicehelper_operator.archives.assembly import Archives, tenant_objects
+from voicehelper_operator.archives.assembly import Archives, objects_client, tenant_objects
 from voicehelper_operator.cells.apply import CellApplier
 from voicehelper_operator.cells.reconciler import CellReconciler
 from voicehelper_operator.engine.loop import Worker
@@ -146,7 +146,8 @@ async def run(
     tenants = TenantReconciler(tenant_applier, events, prober, endpoint, wake)
     traffic = RoutersTraffic(settings.routers_url) if settings.routers_url else NoTraffic()
     releases = ReleaseReconciler(settings, store, events, traffic, canaries=runtime.canaries)
-    copier = StoreCopier(settings.postgres_admin_dsn, settings.milvus_uri, tenant_objects(settings))
+    objects = tenant_objects(settings, objects_client(settings))
+    copier = StoreCopier(settings.postgres_admin_dsn, settings.milvus_uri, objects)
     moves = MoveReconciler(store, events, slices, copier, activity)
     workers = [
         Worker(cells, queues[0], settings.workers, leading),

@@ -6,11 +6,9 @@ import uuid
 from collections.abc import Sequence
 
 import asyncpg
+from voicehelper_core.placement_list import MOVED
 
 from voicehelper_cell.conversation.models import LEASE_SECONDS
-
-MOVED = "another cell"
-"""Worker of an answer that the cell where the tenant lived before still writes; its move brings what comes of it."""
 
 
 async def abandoned(connection: asyncpg.Connection, worker: str, *, alone: bool) -> list[uuid.UUID]:

@@ -134,7 +134,7 @@ async def test_what_another_cell_still_writes_is_left_alone_for_its_time(
             await connection.execute(
                 "insert into messages (tenant_id, conversation_id, user_id, sequence, role, content, status, worker,"
                 f" leased_until) values ($1, $2, 'user-1', $3, 'assistant', '', 'streaming', $4, now() + {until})",
-                ACME.tenant_id, conversation, number, leases.MOVED,
+                ACME.tenant_id, conversation, number, placement_list.MOVED,
             )  # fmt: skip
         found = await leases.abandoned(connection, "us", alone=True)
         assert await connection.fetchval("select sequence from messages where id = any($1)", found) == 2

@@ -16,13 +16,13 @@ from voicehelper_operator.settings import OperatorSettings
 from voicehelper_operator.slices.s3.client import Keys, S3Client
 
 
-def tenant_objects(settings: OperatorSettings) -> TenantObjects:
+def tenant_objects(settings: OperatorSettings, client: S3Client | None) -> TenantObjects:
     """Objects of tenants, where the settings say."""
-    client = _client(settings)
     return BucketObjects(client) if client else FolderObjects(settings.objects_root)
 
 
-def _client(settings: OperatorSettings) -> S3Client | None:
+def objects_client(settings: OperatorSettings) -> S3Client | None:
+    """The administrator's client; None where objects lie in folders."""
     if not settings.objects_endpoint:
         return None
     keys = Keys(settings.objects_admin_access_key, settings.objects_admin_secret_key)
@@ -33,7 +33,8 @@ class Archives:
     """Of one operator."""
 
     def __init__(self, settings: OperatorSettings, store: ResourceStore, secrets: SecretStore) -> None:
-        client, objects = _client(settings), tenant_objects(settings)
+        client = objects_client(settings)
+        objects = tenant_objects(settings, client)
         self._identity = GrpcIdentity(settings.identity_address, settings.provisioning_key)
         self._vectors, self._objects = TenantVectors(settings.milvus_uri), objects
         sources = Sources(settings.postgres_admin_dsn, objects, self._identity, secrets)

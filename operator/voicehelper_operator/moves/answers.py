@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import asyncpg
 from voicehelper_core import names
+from voicehelper_core.placement_list import MOVED
 
 from voicehelper_operator.archives.tables import LEASES
 from voicehelper_operator.moves import rows
 from voicehelper_operator.moves.ends import Ends
 from voicehelper_operator.moves.rows import Pair
 
-MOVED = "another cell"
-"""Worker of such an answer in the new cell, as the cell knows it (``voicehelper_cell.conversation.leases``)."""
 LEASE_SECONDS = 30
 """How long the new cell leaves them alone after the last look here; then it marks them as failed."""
 _MESSAGES, _EVENTS = "messages", "message_events"
 assert ("conversation", _MESSAGES) in LEASES
 
 
-async def claim(connection: asyncpg.Connection, ends: Ends) -> int:
-    """In the transaction of the last round: what is being written is the old cell's; how many there are."""
-    done = await connection.execute(
+async def claim(connection: asyncpg.Connection, ends: Ends) -> None:
+    """In the transaction of the last round: what is being written is the old cell's."""
+    await connection.execute(
         f"UPDATE {names.schema(ends.target, 'conversation')}.{_MESSAGES} SET worker = $2,"
         " leased_until = now() + make_interval(secs => $3) WHERE tenant_id = $1 AND status = 'streaming'",
         ends.tenant_id,
         MOVED,
         LEASE_SECONDS,
     )
-    return int(done.rsplit(" ", 1)[1])
 
 
 async def bring(connection: asyncpg.Connection, ends: Ends, all_pairs: list[Pair]) -> int:

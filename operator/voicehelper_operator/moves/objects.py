@@ -11,7 +11,7 @@ from voicehelper_operator.moves.ends import Ends
 
 
 async def bring(objects: TenantObjects, ends: Ends, *, below: str = "") -> int:
-    """Copy what is missing and remove what is too much, below a prefix; how many were. What is copied is read back."""
+    """Copy what is missing and remove what is too much, below a prefix; how many were."""
     there = {key async for key in objects.keys(ends.source, ends.tenant_id, below)}
     here = {key async for key in objects.keys(ends.target, ends.tenant_id, below)}
     count = 0

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from voicehelper_core import errors, faults
 from voicehelper_core.ports import EventRecorder, ResourceStore
-from voicehelper_crds import API_VERSION, Cell, TenantMove
+from voicehelper_crds import Cell, TenantMove
 from voicehelper_crds.moves import MoveEnd, MovePhase, MoveVerification
 
 from voicehelper_operator.activity import Activity
@@ -24,6 +24,7 @@ from voicehelper_operator.moves.reporting import Reporter
 from voicehelper_operator.moves.switch import Switch, is_own, told
 from voicehelper_operator.slices.attempts import attempted, described
 from voicehelper_operator.slices.interface import CellRef, Slice
+from voicehelper_operator.tenants import own_cell
 
 _LOOK_SECONDS = 1.0
 _ANSWERS_SECONDS = 0.2
@@ -112,26 +113,12 @@ class MoveReconciler:
         tenant, plan_of = seen.tenant, seen.plan
         assert tenant is not None
         assert plan_of is not None
-        region = seen.move.spec.target.region or tenant.spec.residency or tenant.spec.placement.region
-        manifest = {
-            "apiVersion": API_VERSION,
-            "kind": "Cell",
-            "metadata": {
-                "name": name,
-                "ownerReferences": [{"kind": "Tenant", "name": tenant.metadata.name, "uid": tenant.metadata.uid}],
-            },
-            "spec": {
-                "tenancy": "dedicated",
-                "classRef": plan_of.spec.cell_class,
-                "deletion": {"policy": tenant.spec.deletion.policy},
-                **({"region": region} if region else {}),
-            },
-        }
+        wanted = own_cell.manifest(tenant, plan_of, name=name, region=seen.move.spec.target.region)
         text = f"cell '{name}' is being made"
         await self._reporter.report(seen, "Preparing", text, yes("Accepted", "Valid"), made_cell=True)
         await faults.point("operator.move.cell.before")
         with suppress(errors.Conflict):  # another try made it; the next look sees whose it is
-            await self._store.create(manifest)
+            await self._store.create(wanted)
         await faults.point("operator.move.cell.recorded")
         return Result(_LOOK_SECONDS)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from voicehelper_core import errors, faults
 from voicehelper_core.names import admin_secret
 from voicehelper_core.ports import ResourceStore, SecretStore
-from voicehelper_crds import API_VERSION, Cell, Tenant
+from voicehelper_crds import Cell, Tenant
 
 from voicehelper_operator.archives.keeper import Archived, Keeper
 from voicehelper_operator.archives.problems import StoreProblem
@@ -18,6 +18,7 @@ from voicehelper_operator.engine import metrics
 from voicehelper_operator.identity import Admin, AdminState, Identity
 from voicehelper_operator.slices.attempts import attempted, ensured
 from voicehelper_operator.slices.interface import CellRef, Slice, TenantRef
+from voicehelper_operator.tenants import own_cell
 from voicehelper_operator.tenants.observe import Observation
 from voicehelper_operator.tenants.plan import FINALIZER, Plan, limits
 
@@ -60,26 +61,10 @@ class TenantApplier:
 
     async def create_cell(self, seen: Observation) -> None:
         """The tenant's own cell; made once, never altered here."""
-        tenant = seen.tenant
         assert seen.plan is not None
-        region = tenant.spec.residency or tenant.spec.placement.region
-        manifest = {
-            "apiVersion": API_VERSION,
-            "kind": "Cell",
-            "metadata": {
-                "name": tenant.metadata.name,
-                "ownerReferences": [{"kind": "Tenant", "name": tenant.metadata.name, "uid": tenant.metadata.uid}],
-            },
-            "spec": {
-                "tenancy": "dedicated",
-                "classRef": seen.plan.spec.cell_class,
-                "deletion": {"policy": tenant.spec.deletion.policy},
-                **({"region": region} if region else {}),
-            },
-        }
         await faults.point("operator.tenant.cell.before")
         try:
-            await self.store.create(manifest)
+            await self.store.create(own_cell.manifest(seen.tenant, seen.plan))
         except errors.Conflict:
             return  # another try made it; the next look sees whose it is
         await faults.point("operator.tenant.cell.recorded")
