@@ -13,10 +13,10 @@ from voicehelper_core.ports import ResourceStore
 from voicehelper_crds import API_VERSION, Cell, Tenant, TenantMove
 
 from voicehelper_cli.balance import Step, balanced
+from voicehelper_cli.changing import changed_spec
 from voicehelper_cli.failures import Failure
 from voicehelper_cli.output import say
 from voicehelper_cli.resources import find
-from voicehelper_cli.views import document
 
 _LOOK_SECONDS = 0.5
 
@@ -66,20 +66,7 @@ async def followed(store: ResourceStore, names: Sequence[str], seconds: float) -
 
 async def cordoned(store: ResourceStore, name: str, *, value: bool) -> None:
     """Let nobody more be placed in a cell, or again. Raises Failure."""
-    while True:
-        cell: Cell = await find(store, Cell, name)
-        wanted = document(cell)
-        wanted.pop("status", None)
-        wanted["spec"]["cordoned"] = value
-        kept = ("name", "labels", "annotations", "resourceVersion", "ownerReferences")
-        wanted["metadata"] = {key: item for key, item in wanted["metadata"].items() if key in kept}
-        try:
-            await store.apply(wanted)
-        except errors.Conflict:  # the operator has written meanwhile
-            continue
-        except errors.AppError as error:
-            raise Failure(error.detail) from None
-        return
+    await changed_spec(store, Cell, name, lambda spec: spec | {"cordoned": value})
 
 
 async def drained(store: ResourceStore, name: str, grace: int | None) -> list[str]:

@@ -18,11 +18,11 @@ from voicehelper_crds import API_VERSION, CellRelease, CellReleaseStrategy
 from voicehelper_crds.releases import ReleasedCell, Wave
 from voicehelper_crds.traffic import Stage, StageStatus
 
+from voicehelper_cli.changing import changed_spec
 from voicehelper_cli.failures import Failure
 from voicehelper_cli.manifests import Manifest
 from voicehelper_cli.output import age, say, table
 from voicehelper_cli.resources import apply, find
-from voicehelper_cli.views import document
 
 _LOOK_SECONDS = 1.0
 _ANSWER_SECONDS = 15.0
@@ -79,22 +79,7 @@ async def chosen(store: ResourceStore, name: str | None) -> CellRelease:
 
 async def changed(store: ResourceStore, name: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     """Replace the spec by what ``change`` makes of it. Raises Failure."""
-    while True:
-        release = await find(store, CellRelease, name)
-        wanted = document(release)
-        wanted.pop("status", None)
-        wanted["spec"] = change(wanted["spec"])
-        wanted["metadata"] = {
-            key: value for key, value in wanted["metadata"].items()
-            if key in ("name", "labels", "annotations", "resourceVersion")
-        }  # fmt: skip
-        try:
-            await store.apply(wanted)
-        except errors.Conflict:  # the operator has written its status meanwhile
-            continue
-        except errors.AppError as error:
-            raise Failure(error.detail) from None
-        return
+    await changed_spec(store, CellRelease, name, change)
 
 
 async def follow(store: ResourceStore, name: str | None) -> CellRelease:

@@ -153,39 +153,44 @@ async def test_where_cells_follow_the_platform_it_is_refused():
     assert await running(world) == {FIRST}
 
 
+async def disturbed(world: World, manifest: dict, die_at: int) -> tuple[int, str, set[str]]:
+    """A release whose operator dies at its effect ``die_at``: effects, how it ended, what cells run."""
+    count = 0
+
+    def effect(_: str) -> None:
+        nonlocal count
+        count += 1
+        if count == die_at:
+            raise Crash
+
+    world.hook = effect
+    applied = False
+    for _ in range(200):
+        try:
+            if not applied:
+                await world.store.apply(manifest)
+                applied = True
+            await world.pass_once()
+        except Crash:
+            world.restart()
+        world.now += STEP
+        try:
+            release = await world.store.get(CellRelease, "next")
+        except Exception:
+            continue
+        if release.status.finished_at is not None:
+            break
+    world.hook = lambda _: None
+    await world.settle()
+    return count, release.status.phase, await running(world)
+
+
 @pytest.mark.parametrize("bad", [False, True])
 async def test_dying_at_any_effect_changes_nothing(bad):
     async def rollout(die_at: int) -> tuple[int, str, set[str]]:
         world = await world_of(2)
         world.runtime.bad = {NEXT} if bad else set()
-        count = 0
-
-        def effect(_: str) -> None:
-            nonlocal count
-            count += 1
-            if count == die_at:
-                raise Crash
-
-        world.hook = effect
-        applied = False
-        for _ in range(200):
-            try:
-                if not applied:
-                    await world.store.apply(document())
-                    applied = True
-                await world.pass_once()
-            except Crash:
-                world.restart()
-            world.now += STEP
-            try:
-                release = await world.store.get(CellRelease, "next")
-            except Exception:
-                continue
-            if release.status.finished_at is not None:
-                break
-        world.hook = lambda _: None
-        await world.settle()
-        return count, release.status.phase, await running(world)
+        return await disturbed(world, document(), die_at)
 
     total, *wanted = await rollout(0)
     assert total > 10

@@ -9,8 +9,17 @@ import pytest
 from voicehelper_crds import Cell, CellRelease, Tenant
 
 from voicehelper_operator.releases.progress import entries
-from voicehelper_operator.releases.tests.test_world import FIRST, NEXT, STEP, document, go_on, running, world_of
-from voicehelper_operator.tests.world import Crash, World
+from voicehelper_operator.releases.tests.test_world import (
+    FIRST,
+    NEXT,
+    STEP,
+    disturbed,
+    document,
+    go_on,
+    running,
+    world_of,
+)
+from voicehelper_operator.tests.world import World
 
 STAGES = [
     {"weight": 20, "seconds": 20, "maxErrorPercent": 1.0, "maxP95Milliseconds": 500},
@@ -137,35 +146,7 @@ async def test_dying_at_any_effect_changes_nothing(errors):
     short = [{"weight": 50, "seconds": 5, "maxErrorPercent": 1.0}]
 
     async def rollout(die_at: int) -> tuple[int, str, set[str]]:
-        world = await staged_world(1, errors=errors)
-        count = 0
-
-        def effect(_: str) -> None:
-            nonlocal count
-            count += 1
-            if count == die_at:
-                raise Crash
-
-        world.hook = effect
-        applied = False
-        for _ in range(200):
-            try:
-                if not applied:
-                    await world.store.apply(staged(short))
-                    applied = True
-                await world.pass_once()
-            except Crash:
-                world.restart()
-            world.now += STEP
-            try:
-                release = await world.store.get(CellRelease, "next")
-            except Exception:
-                continue
-            if release.status.finished_at is not None:
-                break
-        world.hook = lambda _: None
-        await world.settle()
-        return count, release.status.phase, await running(world)
+        return await disturbed(await staged_world(1, errors=errors), staged(short), die_at)
 
     total, *wanted = await rollout(0)
     assert total > 10 and wanted[0] == ("RolledBack" if errors else "Complete")
