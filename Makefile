@@ -42,7 +42,11 @@ quick: env ## Run the quick tests only, one process a core (about a minute and a
 .PHONY: integration
 integration: env ## Run the tests on the real stores (the first time, programs of theirs are built for some minutes)
 	@$(BIN)/python -m voicehelper_e2e.cluster programs
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "integration and not cluster" $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup -m "integration and not cluster and not thorough" $(ARGS)
+
+.PHONY: thorough
+thorough: env ## Kill at the points on the platform that `make test` leaves to the tests in memory (about half an hour)
+	@$(BIN)/python -m pytest -m thorough $(ARGS)
 
 .PHONY: bench
 bench: env ## Measure (BENCH="router cdc" for some, ARGS=--quick): JSON lines, and docs/benchmarks.md after a whole run

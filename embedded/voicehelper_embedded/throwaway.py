@@ -26,6 +26,17 @@ from voicehelper_embedded.context import DATABASE, HOST, kafka_admin
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("crds", "core", "operator", "control_plane", "router", "cell", "analytics", "cli", "embedded")
 UP_SECONDS = 420
+_TEAM: dict[str, Any] = {
+    "apiVersion": API_VERSION,
+    "kind": "TenantPlan",
+    "metadata": {"name": "team"},
+    "spec": {
+        "displayName": "Team",
+        "isolation": "shared",
+        "quota": {"users": 50, "documents": 10000, "tokensPerDay": 1_000_000_000},
+    },
+}
+"""The example's plan, with more tokens a day than all tests together use (a team's are enough for some thousand)."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +166,7 @@ def throwaway(
         platform.cli("up", "--no-demo", timeout=UP_SECONDS)
         if examples:
             platform.cli("apply", "-f", "examples")
+            platform.cli("apply", "-f", "-", stdin=json.dumps(_TEAM))
             for tenant in ("acme", "globex"):
                 platform.cli("wait", f"tenant/{tenant}", "--for", "condition=Ready", "--timeout", "120s")
         yield platform

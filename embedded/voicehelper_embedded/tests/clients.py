@@ -11,6 +11,11 @@ from typing import Any
 import httpx
 from voicehelper_embedded.throwaway import Platform
 
+_PAUSE_SECONDS = 0.1
+"""Between the requests of one client: what is changed under them needs the processors, too."""
+_QUESTIONS = 5
+"""Of a conversation: each answer is told all that was said before, which makes long ones slow and dear."""
+
 
 class Clients:
     """Ask all the time; ``failed`` is what they were answered instead of what they asked for."""
@@ -41,17 +46,20 @@ class Clients:
     async def _read(self, client: httpx.AsyncClient) -> None:
         while True:
             await self._ask(client, "GET", "/api/v1/conversations")
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _talk(self, client: httpx.AsyncClient) -> None:
-        made = await self._ask(client, "POST", "/api/v1/conversations", json={"title": "All the time"})
-        path = f"/api/v1/conversations/{made.json()['id']}/messages"
         while True:
+            made = await self._ask(client, "POST", "/api/v1/conversations", json={"title": "All the time"})
+            await self._questions(client, f"/api/v1/conversations/{made.json()['id']}/messages")
+
+    async def _questions(self, client: httpx.AsyncClient, path: str) -> None:
+        for _ in range(_QUESTIONS):
             body, headers = {"content": "Which store keeps the vectors?"}, {"Accept": "text/event-stream"}
             answer = await self._ask(client, "POST", path, json=body, headers=headers)
             if "event: message.completed" not in answer.text:
                 self.failed.append(f"an answer without an end: {answer.text[-300:]}")
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(_PAUSE_SECONDS)
 
 
 @asynccontextmanager

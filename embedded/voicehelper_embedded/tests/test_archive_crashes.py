@@ -6,13 +6,16 @@ import json
 import time
 
 import pytest
-from voicehelper_core.fault_points import STEPS
 from voicehelper_embedded.supervisor.unit import STABLE_SECONDS
 from voicehelper_embedded.tests import archived_tenant as world
+from voicehelper_embedded.tests.crash_points import parameters, points
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
-ARCHIVING = [point for step in STEPS if step.reached == "archive" for point in step.points]
-RESTORING = [point for step in STEPS if step.reached == "restore" for point in step.points]
+ARCHIVING = parameters(points("archive"), always=("operator.tenant.archive.recorded", "operator.archive.write.effect"))
+RESTORING = parameters(
+    points("restore"),
+    always=("identity.users.before", "operator.restore.rows.recorded", "operator.restore.vectors.effect"),
+)
 BACK_SECONDS = 5.0 + STABLE_SECONDS
 """After a death: some until it serves again, and those in which it must serve, or it is let wait at its next death."""
 

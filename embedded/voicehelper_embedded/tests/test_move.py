@@ -11,13 +11,19 @@ from typing import Any
 import asyncpg
 import pytest
 from voicehelper_core import names
-from voicehelper_core.fault_points import STEPS
 from voicehelper_embedded.tests import archived_tenant as world
 from voicehelper_embedded.tests.clients import clients
+from voicehelper_embedded.tests.crash_points import parameters, points
 from voicehelper_embedded.throwaway import Platform
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
-POINTS = [point for step in STEPS if step.reached == "move" for point in step.points]
+POINTS = [point for point in points("move") if not point.startswith("operator.move.cell")]
+ALWAYS = (
+    "operator.move.copy.recorded",
+    "operator.move.fence.effect",
+    "operator.move.switch.recorded",
+    "operator.move.abort.effect",
+)
 NAME, ROOM = "wanderer", "resort"
 
 
@@ -225,7 +231,7 @@ async def test_an_abort_leaves_no_trace(platform: Platform, cells: dict[str, str
         assert admin.post("/api/v1/conversations", json={"title": "still here"}).status_code == 201
 
 
-@pytest.mark.parametrize("point", [point for point in POINTS if not point.startswith("operator.move.cell")])
+@pytest.mark.parametrize("point", parameters(POINTS, always=ALWAYS))
 async def test_whenever_the_control_plane_dies_nothing_is_lost(
     platform: Platform, cells: dict[str, str], inhabited: world.Inhabited, point: str
 ) -> None:

@@ -11,13 +11,13 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-from voicehelper_core.fault_points import STEPS
 from voicehelper_embedded.tests import archived_tenant as world
 from voicehelper_embedded.tests.clients import clients
+from voicehelper_embedded.tests.crash_points import parameters, points
 from voicehelper_embedded.throwaway import Platform
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
-POINTS = [point for step in STEPS if step.reached == "release" for point in step.points]
+POINTS = points("release")
 TENANTS = ("acme", "globex")
 GOOD = "raaaaaaaaaa1"
 MAIN = "voicehelper_cell/__main__.py"
@@ -176,7 +176,7 @@ async def test_a_bad_release_is_noticed_in_one_cell_and_taken_back(platform: Pla
     assert "CellGoesBack" in events and "RolledBack" in events
 
 
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("point", parameters(POINTS, always=("operator.release.status.recorded",)))
 async def test_whenever_the_control_plane_dies_it_goes_on(platform: Platform, follows: str, point: str) -> None:
     release = f"raaaaaaaac0{POINTS.index(point)}"
     install(platform, follows, release)

@@ -12,15 +12,16 @@ import pytest
 from confluent_kafka import KafkaException
 from confluent_kafka import admin as kafka
 from voicehelper_core import cell_bundle, names
-from voicehelper_core.fault_points import STEPS
 from voicehelper_embedded.context import DATABASE, HOST
 from voicehelper_embedded.supervisor.unit import STABLE_SECONDS
 from voicehelper_embedded.tests import archived_tenant as world
 from voicehelper_embedded.tests.clients import clients
+from voicehelper_embedded.tests.crash_points import parameters, points
 from voicehelper_embedded.throwaway import Platform
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
-POINTS = [point for step in STEPS if step.reached == "rotation" for point in step.points]
+POINTS = [*points("rotation"), "operator.postgres.effect", "operator.kafka.effect"]
+ALWAYS = ("operator.rotation.switch.before", "operator.rotation.close.recorded")
 NAME = "rotating"
 ANNOTATION = "voicehelper.io/rotate-credentials"
 
@@ -124,7 +125,7 @@ async def test_no_request_fails_and_the_old_passwords_are_worth_nothing(platform
         assert "DriftRepaired" not in platform.cli("describe", "cell", NAME).stdout
 
 
-@pytest.mark.parametrize("point", [*POINTS, "operator.postgres.effect", "operator.kafka.effect"])
+@pytest.mark.parametrize("point", parameters(POINTS, always=ALWAYS))
 async def test_whenever_the_control_plane_dies_the_rotation_ends(platform: Platform, cell_id: str, point: str) -> None:
     before = credentials(platform)
     world.arm(platform, point)
