@@ -4,4 +4,4 @@
 ``pages/NAME.py`` says its goals, its plots and the text of its section in ``docs/benchmarks.md``.
 """
 
-BENCHES = ("router", "onboard", "cdc", "chat", "retrieval", "footprint", "operator", "fleet", "upgrade")
+BENCHES = ("router", "onboard", "cdc", "chat", "retrieval", "footprint", "operator", "fleet", "upgrade", "move")

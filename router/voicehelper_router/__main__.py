@@ -1,6 +1,7 @@
 """``python -m voicehelper_router serve``: the control plane. ``bootstrap`` renders what ``envoy`` runs with.
 
-The last two write a file and find the binary themselves: an image without a shell has nobody else to do it.
+These two write a file and find the binary themselves: an image without a shell has nobody else to do it. ``leave`` is
+what comes before Envoy is stopped.
 """
 
 from __future__ import annotations
@@ -43,10 +44,15 @@ def main() -> None:
             # In the place of this process: signals of whoever started it go to Envoy.
             command = envoy.command(Path(file), base_id=0, concurrency=int(more[0]) if more else 1)
             os.execv(command[0], command)  # noqa: S606
+        case ["leave", socket]:
+            from voicehelper_router.leaving import leave
+
+            if left := leave(Path(socket)):
+                print(f"{left} requests are cut off")
         case _:
             raise SystemExit(
                 "usage: python -m voicehelper_router serve | bootstrap '{\"listen_port\": ...}' [FILE]"
-                " | envoy FILE [CONCURRENCY]"
+                " | envoy FILE [CONCURRENCY] | leave SOCKET"
             )
 
 

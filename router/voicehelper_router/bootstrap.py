@@ -12,6 +12,7 @@ from typing import Any
 
 from voicehelper_router import types
 from voicehelper_router.filters import access, agreement, hold, identity_headers, jwt, problems, public_scope, tracing
+from voicehelper_router.leaving import DRAIN_PATH
 from voicehelper_router.settings import BootstrapSettings
 from voicehelper_router.xds.clusters import CONNECT_TIMEOUT, IDENTITY, MAX_REQUESTS, defaults
 
@@ -179,7 +180,10 @@ def render(settings: BootstrapSettings) -> dict[str, Any]:
             if settings.admin_socket
             else address(settings.admin_host, settings.admin_port),
             # Reading only: whoever reaches the port must not be able to stop or change the router.
-            "allow_paths": [{"exact": path} for path in _ADMIN_PATHS] + [{"prefix": "/stats?"}],
+            "allow_paths": [
+                *({"exact": path} for path in (*_ADMIN_PATHS, *((DRAIN_PATH,) if settings.admin_socket else ()))),
+                {"prefix": "/stats?"},
+            ],
         },
         "dynamic_resources": {
             "ads_config": {

@@ -46,5 +46,6 @@ def command(bootstrap: Path, *, base_id: int, log_level: str = "warning", concur
         "--concurrency", str(concurrency),
         "--log-level", log_level,
         "--drain-time-s", "3",
+        "--drain-strategy", "immediate",  # every answer says that its connection ends, not one in some
         "--file-flush-interval-msec", "1000",
     ]  # fmt: skip

@@ -32,7 +32,7 @@ async def run(
     """Load, measure each size, many tenants, the router, and Milvus' index types."""
     rounds = 40 if quick else 200
     async with opened(platform, [*(f"size-{size}" for size in sizes), *many]) as world:
-        maker = await _maker(world)
+        maker = await maker_of(world)
         corpora = {f"size-{size}": maker.corpus(size) for size in sizes} | {name: maker.corpus(each) for name in many}
         started = time.perf_counter()
         for name, corpus in corpora.items():
@@ -53,7 +53,8 @@ async def run(
     _router(report, platform, size, maker.questions(corpora[f"size-{size}"], rounds))
 
 
-async def _maker(world: World) -> Maker:
+async def maker_of(world: World) -> Maker:
+    """What makes passages, from the banking documents. Raises FileNotFoundError."""
     banking = documents.banking()
     texts = [
         passage.model_text

@@ -152,12 +152,13 @@ class RouterUnderTest:
 
     def __post_init__(self) -> None:
         self.a, self.b, self.identity = Upstream("a"), Upstream("b"), Upstream("identity")
-        self.port, self.admin_port, self.xds_port, self.jwks_port = (free_port() for _ in range(4))
+        self.port, self.xds_port, self.jwks_port = (free_port() for _ in range(3))
+        self.admin_socket = self.folder / "admin.sock"
         self.log = self.folder / "envoy.log"
         self.keys = KeyCopy(f"http://127.0.0.1:{self.identity.port}/.well-known/jwks.json", self.folder / "jwks.json")
         self.servicer = DeltaServicer(self.cache, self._before_send)
         self.waiting = Waiting(self.cache, self.servicer, seconds=10, per_tenant=200, total=1000)
-        self.admin = activity.client(None, "127.0.0.1", self.admin_port)
+        self.admin = activity.client(self.admin_socket, "envoy", 0)
         self._envoy: asyncio.subprocess.Process | None = None
         self._tasks: list[asyncio.Task[Any]] = []
 
@@ -226,7 +227,7 @@ class RouterUnderTest:
 
     async def start_envoy(self) -> None:
         settings = BootstrapSettings(
-            listen_port=self.port, admin_port=self.admin_port, xds_port=self.xds_port, jwks_port=self.jwks_port,
+            listen_port=self.port, admin_socket=self.admin_socket, xds_port=self.xds_port, jwks_port=self.jwks_port,
             identity_port=self.identity.port, jwks_cache_seconds=1,
         )  # fmt: skip
         bootstrap = self.folder / "envoy.json"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import httpx
 import pytest
 from voicehelper_router.tests.harness import RouterUnderTest, problem, received
 
@@ -201,14 +200,16 @@ async def test_many_headers_are_refused(router: RouterUnderTest) -> None:
     assert (await router.raw("/api/v1/x", headers))[0] == 431
 
 
-async def test_admin_port_only_reads(router: RouterUnderTest) -> None:
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{router.admin_port}", trust_env=False) as client:
-        assert (await client.get("/ready")).status_code == 200
-        for path in (
-            "/quitquitquit",
-            "/healthcheck/fail",
-            "/runtime_modify?a=b",
-            "/logging?level=off",
-            "/drain_listeners",
-        ):
-            assert (await client.post(path)).status_code == 403, path
+async def test_administration_only_reads(router: RouterUnderTest) -> None:
+    """And, on its socket, lets a router leave (test_leaving.py)."""
+    assert router.admin is not None
+    assert (await router.admin.get("/ready")).status_code == 200
+    for path in (
+        "/quitquitquit",
+        "/healthcheck/fail",
+        "/runtime_modify?a=b",
+        "/logging?level=off",
+        "/drain_listeners",
+        "/drain_listeners?graceful",
+    ):
+        assert (await router.admin.post(path)).status_code == 403, path

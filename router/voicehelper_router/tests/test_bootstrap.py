@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from voicehelper_router import envoy
 from voicehelper_router.bootstrap import render
+from voicehelper_router.leaving import DRAIN_PATH
 from voicehelper_router.settings import BootstrapSettings
 
 SETTINGS = BootstrapSettings(listen_port=1, admin_port=2, xds_port=3, jwks_port=4, identity_port=5)
@@ -50,3 +51,12 @@ def test_filters_in_order() -> None:
     manager = render(SETTINGS)["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
     found = [item["name"].rpartition(".")[2] for item in manager["http_filters"]]
     assert found == ["lua", "jwt_authn", "rbac", "ext_authz", "router"]
+
+
+def test_a_port_of_the_administration_only_reads(tmp_path: Path) -> None:
+    """Draining is for whoever owns the socket, in the same pod."""
+    drained = [
+        DRAIN_PATH in str(render(settings)["admin"]["allow_paths"])
+        for settings in (SETTINGS, SETTINGS.model_copy(update={"admin_socket": tmp_path / "admin.sock"}))
+    ]
+    assert drained == [False, True]

@@ -111,8 +111,8 @@ async def test_move_to_a_cell_that_is_new(router: RouterUnderTest, slow: str) ->
 
 
 async def clusters(router: RouterUnderTest) -> str:
-    async with httpx.AsyncClient(trust_env=False) as client:
-        return (await client.get(f"http://127.0.0.1:{router.admin_port}/clusters")).text
+    assert router.admin is not None
+    return (await router.admin.get("/clusters")).text
 
 
 async def test_many_moves_to_and_fro(router: RouterUnderTest) -> None:

@@ -55,8 +55,8 @@ async def test_the_first_request_waits_until_its_cell_is_awake(router: RouterUnd
 
 
 async def configurations(router: RouterUnderTest) -> str:
-    async with httpx.AsyncClient(trust_env=False) as client:
-        return (await client.get(f"http://127.0.0.1:{router.admin_port}/config_dump")).text
+    assert router.admin is not None
+    return (await router.admin.get("/config_dump")).text
 
 
 async def test_what_arrives_is_what_arrives_from_a_request_that_did_not_wait(router: RouterUnderTest) -> None:

@@ -1,16 +1,21 @@
-"""A new operator beside a hundred tenants: no pod of a cell is touched, nothing is written."""
+"""A new operator, control plane and router beside a hundred tenants: no pod of a cell is touched, no request fails."""
 
 from __future__ import annotations
 
+import threading
+import time
 from dataclasses import replace
 
+import httpx
 import pytest
 
+from voicehelper_e2e.kubernetes.asking import Asking
 from voicehelper_e2e.kubernetes.installation import NAMESPACE
 from voicehelper_e2e.kubernetes.people import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900), pytest.mark.enable_socket]
 TENANTS = 100
+PARTS = ("operator", "identity", "router", "inference", "analytics")
 OF_CELLS = "app.kubernetes.io/managed-by=voicehelper-operator"
 
 
@@ -61,22 +66,58 @@ def versions(people):
     return {item["metadata"]["name"]: item["metadata"]["resourceVersion"] for item in found}
 
 
-def operator_image(people):
+def images(people):
+    """Of what serves, by part of the platform."""
     found = people.installation.cluster.listed(
-        "pods", "-n", NAMESPACE, "-l", "app.kubernetes.io/component=operator", "--field-selector=status.phase=Running"
-    )
-    return {item["spec"]["containers"][0]["image"] for item in found if "deletionTimestamp" not in item["metadata"]}
+        "pods", "-n", NAMESPACE, "-l", f"app.kubernetes.io/component in ({','.join(PARTS)})",
+        "--field-selector=status.phase=Running",
+    )  # fmt: skip
+    return {
+        (item["metadata"]["labels"]["app.kubernetes.io/component"], item["spec"]["containers"][0]["image"])
+        for item in found
+        if "deletionTimestamp" not in item["metadata"]
+    }
 
 
-def test_a_new_operator_restarts_no_pod(crowd):
-    """The platform gets a new version; cells keep theirs until a CellRelease takes them along."""
+class SigningIn:
+    """Somebody who signs in all the time."""
+
+    def __init__(self, people, tenant):
+        self.times, self._stop = 0, threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(people.installation, tenant))
+        self.failed = []
+
+    def _run(self, installation, tenant):
+        while not self._stop.is_set():
+            try:
+                installation.login(tenant)
+                self.times += 1
+            except httpx.HTTPError as error:
+                self.failed.append(repr(error))
+            time.sleep(1)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        self._thread.join(60)
+
+
+def test_a_new_platform_restarts_no_pod_of_a_cell_and_fails_no_request(crowd):
+    """Operator, control plane and router get a new version; cells keep theirs until a CellRelease takes them along."""
     installation, kinds = crowd.installation, "deployments,services,secrets,networkpolicies,serviceaccounts,pdb"
     newer = installation.cluster.tagged("newer")
     settled, ran, before = versions(crowd), pods(crowd), listed(crowd, kinds)
     values = {"image": {"tag": "newer"}}
     try:
-        replace(installation, values=installation.values | values).install(print)
-        until(lambda: operator_image(crowd) == {newer}, "the new operator alone is there", 90)
+        with Asking(crowd, "acme") as one, Asking(crowd, "globex") as two, SigningIn(crowd, "acme") as three:
+            replace(installation, values=installation.values | values).install(print)
+            until(lambda: images(crowd) == {(part, newer) for part in PARTS}, "only the new parts are there", 90)
+        assert set(one.answers) == set(two.answers) == {200}, (one.answers, two.answers)
+        assert three.times
+        assert three.failed == []
         crowd.join("newcomer", plan="team")  # it works
         home = crowd.cell("newcomer")["metadata"]["name"]  # counted one more
         crowd.leave("newcomer")
