@@ -7,6 +7,7 @@ import sys
 
 import uvloop
 from voicehelper_core import log
+from voicehelper_core.errors import Unprocessable
 
 from voicehelper_analytics.settings import AnalyticsSettings
 
@@ -24,7 +25,10 @@ def main() -> None:
         case ["migrate"]:
             from voicehelper_analytics.schema.migrate import migrate
 
-            asyncio.run(migrate(settings.postgres_dsn))
+            try:
+                asyncio.run(migrate(settings.postgres_dsn))
+            except Unprocessable as error:
+                raise SystemExit(str(error)) from error
         case _:
             raise SystemExit("usage: python -m voicehelper_analytics serve | migrate")
 

@@ -8,6 +8,7 @@ import sys
 
 import uvloop
 from voicehelper_core import log
+from voicehelper_core.errors import Unprocessable
 
 from voicehelper_control_plane.settings import ControlPlaneSettings
 
@@ -35,7 +36,10 @@ def main() -> None:
         case ["migrate"]:
             from voicehelper_control_plane.migrate import migrate
 
-            asyncio.run(migrate(settings.postgres_dsn))
+            try:
+                asyncio.run(migrate(settings.postgres_dsn))
+            except Unprocessable as error:
+                raise SystemExit(str(error)) from error
         case _:
             raise SystemExit("usage: python -m voicehelper_control_plane serve | migrate")
 

@@ -120,7 +120,7 @@ async def test_what_a_newer_release_has_expanded_is_left_as_it_is(
 @pytest.mark.parametrize("revision", ["0000", "ae1027a6acf"])
 async def test_what_is_not_newer_and_not_known_is_refused(moved: Slice, revision: str) -> None:
     await set_revision(moved, "conversation", revision)
-    with pytest.raises(Unprocessable, match=f"'{revision}'.*bring the cell to the release that made it"):
+    with pytest.raises(Unprocessable, match=f"'{revision}'.*go to the release that made it"):
         await migrate(moved.settings())
     found = await moved.admin(f"select version_num from {CELL}_conversation.alembic_version")
     assert [row[0] for row in found] == [revision]

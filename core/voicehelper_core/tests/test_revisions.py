@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from voicehelper_cell.revisions import ahead
 from voicehelper_core.errors import Unprocessable
+from voicehelper_core.revisions import ahead
 
 KNOWN: dict[str, str | None] = {"0001": None, "0002": None, "0003": None}
 CONTRACTING = {**KNOWN, "0004": "0003"}
@@ -27,11 +27,11 @@ def test_what_was_contracted_since_is_refused() -> None:
 
 @pytest.mark.parametrize("found", ["0000", "ae1027a6acf", "10000"])
 def test_what_is_older_or_of_another_line_is_refused(found: str) -> None:
-    with pytest.raises(Unprocessable, match=r"schema of knowledge is at revision .* bring the cell to the release"):
+    with pytest.raises(Unprocessable, match=r"schema of knowledge is at revision .* go to the release"):
         ahead("knowledge", found, KNOWN, None)
 
 
 def test_what_contracts_may_not_skip_the_release_it_follows() -> None:
     assert not ahead("knowledge", "0003", CONTRACTING, None)
-    with pytest.raises(Unprocessable, match="a release at revision 0003 before"):
+    with pytest.raises(Unprocessable, match="go by a release at revision 0003"):
         ahead("knowledge", "0002", CONTRACTING, None)

@@ -26,18 +26,18 @@ def ahead(service: str, found: str, known: Mapping[str, str | None], needed: str
         follows = max((after for name, after in known.items() if after and name > found), default=found)
         if found < follows:
             raise Unprocessable(
-                f"{at}, and this release removes what code of that revision needs: bring the cell to a release at"
-                f" revision {follows} before"
+                f"{at}, and this release removes what code of that revision needs: go by a release at"
+                f" revision {follows}"
             )
         return False
     if not _NAME.fullmatch(found) or found < newest:
         raise Unprocessable(
-            f"{at}, which this release does not know and which is not newer than its own ({newest}): bring the cell"
-            " to the release that made it, and from there to one that knows its revision"
+            f"{at}, which this release does not know and which is not newer than its own ({newest}): go to"
+            " the release that made it, and from there to one that knows its revision"
         )
     if needed is not None and needed > newest:
         raise Unprocessable(
-            f"{at}, where nothing is left that releases before revision {needed} need; this one is at {newest}: bring"
-            f" the cell to a release at revision {needed} or later"
+            f"{at}, where nothing is left that releases before revision {needed} need; this one is at {newest}: go to"
+            f" a release at revision {needed} or later"
         )
     return True
