@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import asyncpg
+import httpx
 import pytest
-from voicehelper_core import names
+from voicehelper_core import faults, names
 from voicehelper_embedded.tests import archived_tenant as world
 from voicehelper_embedded.tests.clients import clients
 from voicehelper_embedded.tests.crash_points import parameters, points
@@ -163,6 +164,50 @@ async def test_an_answer_goes_on_across_the_move(
         await connection.close()
     begin(platform, "talked", target={"cell": cells["home"]})
     assert (await ended(platform, "talked"))["phase"] == "Complete"
+
+
+async def test_a_stream_goes_on_across_the_move_and_is_counted_once(
+    platform: Platform, cells: dict[str, str], inhabited: world.Inhabited
+) -> None:
+    """The model takes its time: its answer is begun in the old cell, and ends there after the switch."""
+
+    def counted() -> int:
+        totals = json.loads(platform.cli("usage", "--tenant", NAME, "--json").stdout)["totals"]
+        return int(totals["message_count"])
+
+    def settled() -> int:
+        found = counted()
+        while True:
+            time.sleep(4)
+            if (again := counted()) == found:
+                return found
+            found = again
+
+    def complete(client: httpx.Client) -> set[str]:
+        items = client.get(f"{path}?limit=100").json()["items"]
+        return {item["id"] for item in items if (item["role"], item["status"]) == ("assistant", "completed")}
+
+    question, stream = {"content": "What does the heron wait for?"}, {"Accept": "text/event-stream"}
+    path = f"/api/v1/conversations/{inhabited.conversation}/messages"
+    with world.login(platform, NAME, f"ann@{NAME}.example") as ann:
+        before, known = settled(), complete(ann)
+        assert ann.post(path, json=question, headers=stream).status_code == 200
+        each = settled() - before
+        assert each > 0
+        faults.arm(platform.faults, "conversation.answer.effect", "sleep:12000")
+        with ann.stream("POST", path, json=question, headers=stream) as answer:
+            lines = answer.iter_lines()
+            assert any("message.started" in line for line in lines)
+            begin(platform, "midway", target={"cell": cells["room"]})
+            world.until(lambda: home(platform)["cell"] == cells["room"], 10)
+            kinds = [line for line in lines if line.startswith("event: message.")]
+            assert kinds[-1] == "event: message.completed", kinds[-3:]
+        done = await ended(platform, "midway")
+        assert (done["phase"], done["unfinished"]) == ("Complete", 0)
+        assert len(complete(ann)) == len(known) + 2
+    assert settled() == before + 2 * each
+    begin(platform, "midway-back", target={"cell": cells["home"]})
+    assert (await ended(platform, "midway-back"))["phase"] == "Complete"
 
 
 async def test_into_a_cell_of_its_own_and_out_again(platform: Platform, inhabited: world.Inhabited) -> None:
