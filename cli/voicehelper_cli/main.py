@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from voicehelper_cli.commands import cells, chat, knowledge, prove, release, resources, tenant, token, usage
+from voicehelper_cli.commands import cells, chat, keys, knowledge, prove, release, resources, tenant, token, usage
 from voicehelper_cli.context import ContextName
 from voicehelper_cli.failures import EXIT_FAILED, Failure
 from voicehelper_cli.output import note
@@ -50,7 +50,7 @@ def create_app() -> typer.Typer:
     ) -> None:
         context.obj = name
 
-    for group in (resources, tenant, cells, release, token, chat, knowledge, usage, prove):
+    for group in (resources, tenant, cells, release, token, keys, chat, knowledge, usage, prove):
         group.register(app)
     for module in _OTHER_ROOMS:
         if _installed(module):

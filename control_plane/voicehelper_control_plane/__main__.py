@@ -1,4 +1,4 @@
-"""``python -m voicehelper_control_plane serve | migrate``."""
+"""``python -m voicehelper_control_plane serve | migrate | rotate-key``."""
 
 from __future__ import annotations
 
@@ -40,8 +40,12 @@ def main() -> None:
                 asyncio.run(migrate(settings.postgres_dsn))
             except Unprocessable as error:
                 raise SystemExit(str(error)) from error
+        case ["rotate-key", *options]:
+            from voicehelper_control_plane.identity import rotate_key
+
+            rotate_key.main(options)
         case _:
-            raise SystemExit("usage: python -m voicehelper_control_plane serve | migrate")
+            raise SystemExit("usage: python -m voicehelper_control_plane serve | migrate | rotate-key")
 
 
 if __name__ == "__main__":

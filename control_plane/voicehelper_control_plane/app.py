@@ -43,7 +43,7 @@ def build(settings: ControlPlaneSettings, store: ResourceStore, pool: asyncpg.Po
     app.setup()
     app.state.settings, app.state.store, app.state.pool = settings, store, pool
     app.state.signer = Signer(settings.signing_key_file)
-    app.state.verifier = TokenVerifier(keys=app.state.signer.keys())
+    app.state.verifier = TokenVerifier(keys=app.state.signer.keys)
     app.state.passwords = Passwords()
     limiter = LoginLimiter(settings.login_failures, settings.login_window_seconds)
     app.state.sessions = Sessions(pool, settings, app.state.signer, app.state.passwords, limiter, store)

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import Field
 from voicehelper_core.resources import Substrate
 from voicehelper_core.settings import BaseAppSettings
+from voicehelper_core.signing_keys import LONGEST_TOKEN_SECONDS
 
 
 class ControlPlaneSettings(BaseAppSettings):
@@ -27,8 +28,9 @@ class ControlPlaneSettings(BaseAppSettings):
     grpc_port: int = 9090
     """Port of the gRPC API."""
     signing_key_file: Path = Path("signing-key.json")
-    """Private key (JWK, Ed25519) that signs tokens; made with mode 0600 when it is missing."""
-    token_seconds: int = Field(default=900, ge=60, le=86_400)
+    """Private key (JWK, Ed25519) that signs tokens, or a set of them (JWK Set) while one follows another. Made with
+    mode 0600 when it is missing; a change is taken without a restart."""
+    token_seconds: int = Field(default=900, ge=60, le=LONGEST_TOKEN_SECONDS)
     """Life of an access token."""
     refresh_seconds: int = Field(default=30 * 86_400, ge=600)
     """Life of a refresh token; each use replaces it."""

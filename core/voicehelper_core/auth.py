@@ -13,6 +13,7 @@ import os
 import time
 import urllib.request
 from collections import OrderedDict
+from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,8 @@ AUDIENCE = "voicehelper-api"
 ALGORITHMS = ["EdDSA", "RS256"]
 LEEWAY_SECONDS = 5
 MAX_TOKEN_LENGTH = 8192
-_REFRESH_SECONDS = 300.0
+REFRESH_SECONDS = 300.0
+"""How often a verifier fetches the keys."""
 _MIN_REFRESH_SECONDS = 2.0  # an attacker's unknown kids must not become load on identity
 _CACHE_SIZE = 4096
 _MAX_JWKS_BYTES = 1 << 20
@@ -85,7 +87,10 @@ def decode(token: str, keys: KeySet, *, issuer: str = ISSUER, audience: str = AU
 
 
 class TokenVerifier:
-    """Verifies tokens with the keys at ``jwks_url``, or with fixed ``keys``."""
+    """Verifies tokens with the keys at ``jwks_url``, or with ``keys``: fixed ones, or what a function gives just then.
+
+    Such a function gives the same object as long as the keys are the same.
+    """
 
     def __init__(
         self,
@@ -94,27 +99,34 @@ class TokenVerifier:
         issuer: str = ISSUER,
         audience: str = AUDIENCE,
         cache_file: Path | None = None,
-        keys: KeySet | None = None,
+        keys: KeySet | Callable[[], KeySet] | None = None,
     ) -> None:
         self._url = jwks_url
         self._issuer, self._audience = issuer, audience
         self._file = cache_file
-        self._keys = keys
+        self._follow = keys if callable(keys) else None
+        self._keys = keys() if callable(keys) else keys
         self._fetched = time.monotonic() if keys else float("-inf")
         self._lock = asyncio.Lock()
         self._verified: OrderedDict[str, Claims] = OrderedDict()
 
     async def verify(self, token: str) -> Claims:
         """The claims. Raises Unauthenticated; Unavailable when no key was ever seen."""
+        if self._follow is not None:
+            self._take(self._follow())
         known = self._verified.get(token)
         if known is not None and known.exp + LEEWAY_SECONDS > time.time():
             return known
-        if self._keys is None or time.monotonic() - self._fetched > _REFRESH_SECONDS:
+        if self._keys is None or time.monotonic() - self._fetched > REFRESH_SECONDS:
             await self._refresh()
+        used = self._keys
         try:
             claims = self._decode(token)
         except Unauthenticated as error:
-            if "expired" in error.detail or not await self._refresh():
+            if "expired" in error.detail:
+                raise
+            await self._refresh()
+            if self._keys is used:  # else this fetched others, or somebody else did meanwhile
                 raise
             claims = self._decode(token)
         self._verified[token] = claims
@@ -127,23 +139,25 @@ class TokenVerifier:
             raise Unavailable("identity's keys are not known yet: try again in a moment")
         return decode(token, self._keys, issuer=self._issuer, audience=self._audience)
 
-    async def _refresh(self) -> bool:
-        """Fetch the keys unless that was done a moment ago; True when they changed."""
+    async def _refresh(self) -> None:
+        """Fetch the keys unless that was done a moment ago."""
         if self._url is None or time.monotonic() - self._fetched < _MIN_REFRESH_SECONDS:
-            return False
+            return
         async with self._lock:
             if time.monotonic() - self._fetched < _MIN_REFRESH_SECONDS:
-                return False
+                return
             document = await self._fetch()
             self._fetched = time.monotonic()
             if document is None:
-                return False
+                return
             keys = KeySet.import_key_set(json.loads(document))
-            changed = self._keys is None or keys.as_dict(private=False) != self._keys.as_dict(private=False)
-            if changed:
-                self._keys = keys
-                self._verified.clear()  # a key may have been withdrawn
-            return changed
+            if self._keys is None or keys.as_dict(private=False) != self._keys.as_dict(private=False):
+                self._take(keys)
+
+    def _take(self, keys: KeySet) -> None:
+        if keys is not self._keys:
+            self._keys = keys
+            self._verified.clear()  # a key may have been withdrawn
 
     async def _fetch(self) -> str | None:
         try:

@@ -16,6 +16,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 from voicehelper_cell.tests.attacker import CONVERSATIONS, DOCUMENTS, SEARCH, USAGE, Attacker
+from voicehelper_core import signing_key_file
 from voicehelper_core.auth import REGISTRY
 
 pytestmark = pytest.mark.integration
@@ -42,7 +43,7 @@ def _part(document: dict[str, Any]) -> str:
 @pytest.fixture(scope="module")
 def sign(platform: Any) -> Sign:
     """Tokens like acme's own, changed here and there, signed by identity's key or by another."""
-    key = OKPKey.import_key(json.loads((platform.home / "secrets" / "signing-key.json").read_text()))
+    key = signing_key_file.read(platform.home / "secrets" / "signing-key.json").signer(time.time()).private
     own = platform.token("acme")
     head, claims = (json.loads(base64.urlsafe_b64decode(part + "==")) for part in own.split(".")[:2])
 

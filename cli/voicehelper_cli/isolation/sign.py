@@ -10,13 +10,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import time
 from typing import Any
 
 from joserfc import jws
 from joserfc.errors import JoseError
-from joserfc.jwk import KeySet, OKPKey
+from joserfc.jwk import KeySet
 from voicehelper_core.auth import REGISTRY
 from voicehelper_core.ports import SecretStore
+from voicehelper_core.signing_keys import KeyRing
 
 from voicehelper_cli.failures import Failure
 from voicehelper_cli.isolation.report import KIND
@@ -40,9 +42,9 @@ async def sign(document: dict[str, Any], page: str, secrets: SecretStore) -> dic
         raw = None
     if raw is None:
         return {"report": body, "signature": None}
-    key = OKPKey.import_key(raw)  # type: ignore[arg-type]
-    header = {"alg": "EdDSA", "kid": key.thumbprint(), "typ": _TYPE}
-    compact = jws.serialize_compact(header, digest(body), key, registry=REGISTRY)
+    key = KeyRing.of(raw).signer(time.time())
+    header = {"alg": "EdDSA", "kid": key.kid, "typ": _TYPE}
+    compact = jws.serialize_compact(header, digest(body), key.private, registry=REGISTRY)
     head, _, signature = compact.split(".")
     return {"report": body, "signature": f"{head}..{signature}"}
 
@@ -61,8 +63,8 @@ def verify(signed: Any, keys: Any, page: str | None = None) -> dict[str, Any]:
         found = jws.deserialize_compact(f"{head}.{payload}.{tail}", KeySet.import_key_set(keys), registry=REGISTRY)
     except (JoseError, ValueError, KeyError, TypeError) as error:
         raise Failure(
-            f"the signature does not fit the report ({type(error).__name__}): it was changed, or another"
-            " platform signed it"
+            f"the signature does not fit the report ({type(error).__name__}): it was changed, another platform"
+            " signed it, or the key has been withdrawn since"
         ) from None
     if found.headers().get("typ") != _TYPE:
         raise Failure("the signature was made for something else")

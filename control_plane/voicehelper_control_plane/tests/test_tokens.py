@@ -10,7 +10,7 @@ import uuid
 import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey, OKPKey
-from voicehelper_control_plane.identity.keys import Signer
+from voicehelper_core import signing_key_file
 from voicehelper_core.auth import AUDIENCE, ISSUER, REGISTRY
 
 pytestmark = pytest.mark.integration
@@ -38,8 +38,9 @@ async def status(identity, token: str) -> int:
 
 
 def signed(identity, claims: dict[str, object], **header: object) -> str:
-    signer: Signer = identity.app.state.signer
-    return jwt.encode({"alg": "EdDSA", "kid": signer._kid, **header}, claims, signer._key, registry=REGISTRY)
+    file = identity.app.state.settings.signing_key_file
+    key = signing_key_file.read(file).signer(time.time())
+    return jwt.encode({"alg": "EdDSA", "kid": key.kid, **header}, claims, key.private, registry=REGISTRY)
 
 
 async def test_the_claims_are_good_when_identity_signs_them(identity, admin):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -141,6 +142,36 @@ async def test_without_keys_nobody_is_let_in(tmp_path):
     cache.write_text(json.dumps(PUBLIC.as_dict(private=False)))
     verifier = auth.TokenVerifier("http://127.0.0.1:1/jwks.json", cache_file=cache)
     assert (await verifier.verify(sign())).sub == "u1"
+
+
+async def test_keys_of_a_function_are_followed():
+    shown = PUBLIC
+    verifier = auth.TokenVerifier(keys=lambda: shown)
+    token = sign()
+    known = await verifier.verify(token)
+    assert await verifier.verify(token) is known
+    shown = KeySet([RSAKey.import_key(RSA.as_dict(private=False))])
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(token)
+
+
+async def test_all_who_come_with_a_new_key_at_once_are_let_in(monkeypatch):
+    """One of them fetches the keys, and the others must not be told that nothing has changed."""
+    published, fetches = [RSA], []
+
+    def get(_):
+        fetches.append(list(published))
+        return json.dumps({"keys": [key.as_dict(private=False) for key in published]})
+
+    monkeypatch.setattr(auth, "_get", get)
+    monkeypatch.setattr(auth, "_MIN_REFRESH_SECONDS", 0.05)
+    verifier = auth.TokenVerifier("http://identity/jwks.json")
+    await verifier.verify(sign(key=RSA, alg="RS256", kid="rsa"))
+    published.append(ED)
+    await asyncio.sleep(0.1)
+    tokens = [sign(claims(jti=str(number))) for number in range(20)]
+    assert len(await asyncio.gather(*(verifier.verify(token) for token in tokens))) == 20
+    assert len(fetches) == 2
 
 
 @pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Basic abc", "token"])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from joserfc.jwk import OKPKey
+from voicehelper_core.signing_keys import KeyRing
 
 from voicehelper_cli.isolation.arena import Arena
 from voicehelper_cli.isolation.attack import Recorder, attack
@@ -71,12 +72,12 @@ async def _refused(arena: Arena, tried: Recorder, forged: Iterable[forge.Forged]
 
 
 async def _key(arena: Arena) -> Any:
-    """The platform's signing key, where this user may read it."""
+    """The key that signs the platform's tokens now, where this user may read it."""
     try:
         raw: Any = await arena.home.secrets().get("signing-key")
     except PermissionError:
         return None
-    return OKPKey.import_key(raw) if raw else None
+    return KeyRing.of(raw).signer(time.time()).private if raw else None
 
 
 @attack("tokens.forged", surface="tokens")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from voicehelper_cli.isolation.sign import sign, verify
 from voicehelper_core.auth import decode
 from voicehelper_core.embedded_secrets import FileSecretStore
 from voicehelper_core.errors import Unauthenticated
+from voicehelper_core.signing_keys import KeyRing
 
 
 def _report(*outcomes: Outcome) -> Report:
@@ -94,6 +97,17 @@ async def test_a_signature_is_no_access_token(signed: tuple[dict[str, Any], dict
     head, _, tail = file["signature"].split(".")
     with pytest.raises(Unauthenticated):
         decode(f"{head}.{b64(digest(file['report']))}.{tail}", KeySet.import_key_set(keys))  # type: ignore[arg-type]
+
+
+async def test_the_key_that_signs_tokens_signs_reports(tmp_path: Path) -> None:
+    """Of several in the file, while one follows another."""
+    now = time.time()
+    ring = KeyRing.fresh(now - 1000).rotated(now - 900, 100).rotated(now)
+    (tmp_path / "signing-key.json").write_text(json.dumps(ring.document()))
+    file = await sign(_report(Outcome.held).document(), "", FileSecretStore(tmp_path))
+    assert verify(file, ring.public(now))["exit_code"] == 0
+    with pytest.raises(Failure, match="withdrawn since"):
+        verify(file, {"keys": [ring.keys[0].public(), ring.keys[2].public()]})
 
 
 async def test_without_the_key_a_report_is_not_signed(tmp_path: Path) -> None:
