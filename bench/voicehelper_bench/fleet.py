@@ -10,8 +10,9 @@ import random
 import time
 from datetime import timedelta
 
+from voicehelper_crds.failure_policy import FailurePolicy
 from voicehelper_crds.models import CellReleaseSpec
-from voicehelper_crds.releases import Bake, FailurePolicy, Rollback, Strategy, Wave
+from voicehelper_crds.releases import Bake, Rollback, Strategy, Wave
 from voicehelper_operator.releases.tests.fleet import START, FakeCell, Fault, Fleet, fleet_of
 
 from voicehelper_bench.figures import Report, quantile

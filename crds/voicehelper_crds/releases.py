@@ -9,9 +9,10 @@ from pydantic import Field, StringConstraints, field_validator
 from pydantic_core import PydanticCustomError
 
 from voicehelper_crds.cells import MaintenanceWindow
+from voicehelper_crds.failure_policy import FailurePolicy
 from voicehelper_crds.meta import Condition, LabelValue, Model, ResourceId, ResourceName, Rule, immutable
 from voicehelper_crds.resource import Resource
-from voicehelper_crds.traffic import StageStatus, Traffic
+from voicehelper_crds.traffic import MetricStatus, StageStatus, Traffic
 
 ReleaseId = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][-A-Za-z0-9._:]*$")]
 Who = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -50,22 +51,6 @@ class Wave(Model):
     """The watch at its end."""
     after_gates: list[Gate] = Field(default_factory=list, max_length=10)
     """Names of approvals that it waits for after the bake, before the next wave."""
-
-
-class FailurePolicy(Model):
-    on_failure: Literal["Rollback", "Pause"] = "Rollback"
-    """What happens when ``maxFailedCells`` have failed: cells go back, or nothing more is begun until they are well
-    or a person decides."""
-    scope: Literal["Cell", "Wave", "AllUpdated"] = "AllUpdated"
-    """Which cells go back then: those that failed, all of their wave, all that have the release. A cell that fails
-    before goes back alone."""
-    max_failed_cells: int = Field(default=1, ge=1, le=1000)
-    """The failure that ends the release; where a wave has fewer cells, the failure of all of them does. A cell that is
-    upgraded may fail: no more are begun at once than may still fail."""
-    unhealthy_seconds: int = Field(default=30, ge=1, le=3600)
-    """How long a cell with the release, or a tenant in it, may be not ready before the cell has failed."""
-    max_restarts: int = Field(default=2, ge=0, le=1000)
-    """How often processes of a cell with the release may die, however soon they answer again."""
 
 
 class ReleaseWindow(MaintenanceWindow):
@@ -203,6 +188,11 @@ class ReleasedCell(Model):
     """When it was told to run the release."""
     restarts: int | None = None
     """How often what runs in it had died when the release answered first: later deaths are the release's."""
+    memory_mebibytes: int | None = None
+    """The most that what ran before it in the cell had resident since it was begun; where nothing ran, what the
+    release had when it answered first. Looked at with ``maxMemoryGrowthPercent`` only."""
+    failed_by: MetricStatus | None = None
+    """What it failed by, where that was measured."""
     stage: StageStatus | None = None
     """How far the users of the cell have come to the release; empty before, and where there are no stages."""
     message: str = Field(default="", max_length=1000)

@@ -49,7 +49,7 @@ class Traffic(Model):
 
 class MetricStatus(Model):
     metric: str
-    """What is judged: errors, slow answers, complaints; of the stage's limit or of the baseline."""
+    """What is judged: errors, slow answers, complaints, memory; of a limit or of the baseline."""
     result: Literal["Success", "Failure", "Inconclusive", "NoData", "QueryError"]
     """Better than the limit, worse, neither; or nobody can tell."""
     message: Annotated[str, StringConstraints(max_length=1000)] = ""

@@ -145,7 +145,7 @@ async def run(
     tenant_applier = TenantApplier(store, ours, slices, identity, archives.keeper)
     tenants = TenantReconciler(tenant_applier, events, prober, endpoint, wake)
     traffic = RoutersTraffic(settings.routers_url) if settings.routers_url else NoTraffic()
-    releases = ReleaseReconciler(settings, store, events, traffic, canaries=runtime.canaries)
+    releases = ReleaseReconciler(settings, store, events, traffic, runtime)
     objects = tenant_objects(settings, objects_client(settings))
     copier = StoreCopier(settings.postgres_admin_dsn, settings.milvus_uri, objects)
     moves = MoveReconciler(store, events, slices, copier, activity)

@@ -7,10 +7,12 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from voicehelper_crds import Tenant
 from voicehelper_embedded import throwaway
 
-from voicehelper_e2e.chaos.churn import PATIENCE_SECONDS, Churn, Stuck
+from voicehelper_e2e.chaos.churn import Churn
 from voicehelper_e2e.chaos.ledger import TenantLedger
+from voicehelper_e2e.chaos.patience import PATIENCE_SECONDS, Stuck
 from voicehelper_e2e.chaos.schedule import Choice
 
 _PAUSE_SECONDS = 2.0
@@ -28,7 +30,7 @@ class Archiving(Churn):
         back = f"{name}-back"
         await self._restore(tenant, back)
         restored = await self._ready(back)
-        await self._delete(back)
+        await self._removed(Tenant, back)
         self._ledger.gone.append(restored)
         return tenant
 

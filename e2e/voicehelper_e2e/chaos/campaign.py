@@ -10,23 +10,30 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import yaml
-from voicehelper_crds import Cell, Tenant
+from voicehelper_core.errors import NotFound
+from voicehelper_core.ports import ResourceStore
+from voicehelper_crds import Cell, CellRelease, Tenant, TenantMove
+from voicehelper_crds.resource import Resource
 from voicehelper_embedded.throwaway import ROOT, tenant
 
 from voicehelper_e2e.chaos import oracle
 from voicehelper_e2e.chaos.archiving import Archiving
 from voicehelper_e2e.chaos.churn import Churn
 from voicehelper_e2e.chaos.clients import working
-from voicehelper_e2e.chaos.lanes import Lane
+from voicehelper_e2e.chaos.lanes import Lane, wanted
 from voicehelper_e2e.chaos.ledger import Ledger
+from voicehelper_e2e.chaos.moving import ANNEX, Moving, Wandering
 from voicehelper_e2e.chaos.oracle import Finding
 from voicehelper_e2e.chaos.platform import FiredOn, Kill, NotBack
 from voicehelper_e2e.chaos.recoveries import Recoveries
+from voicehelper_e2e.chaos.releasing import Releasing, following
 from voicehelper_e2e.chaos.rotating import Rotating
 from voicehelper_e2e.chaos.schedule import Schedule, Strike
 
 TENANTS = {"chaos-a": "team", "chaos-b": "team", "chaos-own": "enterprise"}
 """Tenants of a campaign with their plans: two share a cell, one has its own."""
+WANDERER = "chaos-b"
+"""The one that moves to another cell and back, where points of moves are to be struck."""
 CALM_SECONDS = 4.0
 """Clients work for so long after the last strike."""
 _RUNS_SECONDS = 20
@@ -73,8 +80,10 @@ async def run(
     """Carry out a schedule within ``minutes``; then the oracle has ``settle`` seconds."""
     outcome, begun = Outcome(schedule), time.monotonic()
     before = await oracle.left_over(fired, outcome.ledger)
+    releases = "release" in wanted(schedule.lanes)
     try:
         async with (
+            following(fired) if releases else contextlib.nullcontext(),
             working(fired, tenants, schedule.seed, ledger=outcome.ledger),
             _coming_and_going(fired, schedule, outcome.ledger),
         ):
@@ -106,13 +115,22 @@ async def _fire(fired: FiredOn, schedule: Schedule, outcome: Outcome, say: Say) 
 
 @asynccontextmanager
 async def _coming_and_going(fired: FiredOn, schedule: Schedule, ledger: Ledger) -> AsyncIterator[None]:
-    """Tenants come and go as long as the block runs; those that are under way then are deleted."""
-    stop = asyncio.Event()
+    """Tenants come and go as long as the block runs; those that are under way then are deleted.
+
+    They move, and releases come, where points are to be struck that are got to by that.
+    """
+    stop, acts = asyncio.Event(), wanted(schedule.lanes)
     async with asyncio.TaskGroup() as group:
         for plan in sorted(set(TENANTS.values())):
             group.create_task(Churn(fired, ledger, schedule.seed, plan).run(stop))
         group.create_task(Archiving(fired, ledger, schedule.seed, "team", prefix="churn-archived").run(stop))
         group.create_task(Rotating(fired, ledger, schedule.seed, "enterprise", prefix="churn-rotated").run(stop))
+        if "move" in acts:
+            group.create_task(Wandering(fired, ledger, WANDERER).run(stop))
+        if "operator.move.cell" in acts:
+            group.create_task(Moving(fired, ledger, schedule.seed, "team", prefix="churn-moved").run(stop))
+        if "release" in acts:
+            group.create_task(Releasing(fired, ledger).run(stop))
         try:
             yield
         finally:
@@ -157,15 +175,26 @@ def _victim(ledger: Ledger, target: str) -> str:
 
 
 async def disband(fired: FiredOn) -> None:
-    """Delete the campaign's tenants and wait until they are gone."""
+    """Delete the campaign's tenants, then its cell, and wait until they are gone. Raises NotBack."""
     async with fired.resources() as store:
-        names = [t.metadata.name for t in await store.list(Tenant) if t.metadata.name.startswith(("chaos-", "churn-"))]
-        for name in names:
-            await store.delete(Tenant, name)
-        end = time.monotonic() + 120
-        while time.monotonic() < end:
-            left = {t.metadata.name for t in (*await store.list(Tenant), *await store.list(Cell))}
-            if not left & set(names):
-                return
-            await asyncio.sleep(_POLL_SECONDS)
-    raise NotBack(f"not gone after 120 s: {', '.join(sorted(left & set(names)))}")
+        for names in (
+            [(kind, name) for kind in (CellRelease, TenantMove, Tenant) for name in await _ours(store, kind)],
+            [(Cell, ANNEX)],
+        ):
+            for kind, name in names:
+                with contextlib.suppress(NotFound):
+                    await store.delete(kind, name)
+            await _gone(store, {name for _, name in names})
+
+
+async def _ours(store: ResourceStore, kind: type[Resource]) -> list[str]:
+    names = [item.metadata.name for item in await store.list(kind)]
+    return [name for name in names if name.startswith(("chaos-", "churn-"))]
+
+
+async def _gone(store: ResourceStore, names: set[str]) -> None:
+    end = time.monotonic() + 120
+    while left := {item.metadata.name for item in (*await store.list(Tenant), *await store.list(Cell))} & names:
+        if time.monotonic() > end:
+            raise NotBack(f"not gone after 120 s: {', '.join(sorted(left))}")
+        await asyncio.sleep(_POLL_SECONDS)

@@ -21,11 +21,17 @@ _POLL_SECONDS = 0.3
 
 
 def lanes() -> Mapping[str, tuple[str, ...]]:
-    """All points by the process that dies there; releases have a crash test of their own."""
+    """All points by the process that dies there."""
     found: dict[str, tuple[str, ...]] = {}
-    for step in (item for item in STEPS if item.reached not in ("release", "move")):
+    for step in STEPS:
         found[step.process] = (*found.get(step.process, ()), *step.points)
     return found
+
+
+def wanted(lanes: Mapping[str, Sequence[str]]) -> set[str]:
+    """What has to be done so that all points are got to: what ``Step.reached`` says, and the steps' names."""
+    steps = [POINTS[point] for points in lanes.values() for point in points]
+    return {told for step in steps for told in (step.reached, step.name)}
 
 
 class Lane:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Iterator
 from typing import Any
 
-from voicehelper_crds import Cell
+from voicehelper_crds import Cell, Tenant
 from voicehelper_crds.validation import API_VERSION
 
-from voicehelper_e2e.chaos.churn import PATIENCE_SECONDS, Churn, Stuck
+from voicehelper_e2e.chaos.churn import Churn
 from voicehelper_e2e.chaos.ledger import TenantLedger
 from voicehelper_e2e.chaos.schedule import Choice
 
-_POLL_SECONDS = 0.5
 _ANNOTATION = "voicehelper.io/rotate-credentials"
 _TIMES = 2
 
@@ -29,7 +26,7 @@ class Rotating(Churn):
             await self._use(tenant, chosen)
             await self._rotate(tenant.cell, str(number))
         await self._use(tenant, chosen)
-        await self._delete(name)
+        await self._removed(Tenant, name)
         self._ledger.gone.append(tenant)
         return tenant
 
@@ -42,12 +39,9 @@ class Rotating(Churn):
             return cell
 
         before = (await self._patiently(ask, f"cell/{name} cannot be applied")).status.credentials
-        end = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            cell: Cell = await self._patiently(lambda store: store.get(Cell, name), f"cell/{name} is not read")
+
+        def rotated(cell: Cell) -> bool:
             now = cell.status.credentials
-            if now and not now.rotation and (before is None or now.account != before.account):
-                return
-            if time.monotonic() > end:
-                raise Stuck(f"the passwords of cell/{name} were not rotated after {PATIENCE_SECONDS} s: {now}")
-            await asyncio.sleep(_POLL_SECONDS)
+            return now is not None and not now.rotation and (before is None or now.account != before.account)
+
+        await self._until(Cell, name, rotated)

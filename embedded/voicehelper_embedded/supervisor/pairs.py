@@ -87,10 +87,11 @@ def answers(unit: Unit) -> bool:
 
 def described(unit: Unit) -> dict[str, Any]:
     """What stays beside."""
-    cell = component(unit)
+    cell, process = component(unit), unit.process
     return {
         "release": cell.workload.release,
         "ready": answers(unit),
+        "rss_bytes": process.rss() if process is not None and process.alive() else 0,
         "restarts": unit.state.restarts,
         "message": unit.state.message,
         "http": f"127.0.0.1:{cell.port}",

@@ -35,11 +35,13 @@ STAGES = [
 ASKED = {"x-canary": "true"}
 
 
-def begin(platform: Platform, name: str, release: str) -> None:
+def begin(
+    platform: Platform, name: str, release: str, stages: list[dict[str, Any]] | None = None, **policy: Any
+) -> None:
     strategy = {
         "waves": [{"name": "one-box", "maxCells": 1, "bake": {"seconds": 2}}, {"name": "all", "bake": {"seconds": 2}}],
-        "failurePolicy": {"unhealthySeconds": 15},
-        "traffic": {"stages": STAGES},
+        "failurePolicy": {"unhealthySeconds": 15, **policy},
+        "traffic": {"stages": STAGES if stages is None else stages},
     }
     manifest = {
         "apiVersion": "voicehelper.io/v1alpha1",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from voicehelper_crds.failure_policy import FailurePolicy
 from voicehelper_crds.models import CellReleaseStatus
-from voicehelper_crds.releases import Ended, FailurePolicy, ReleasedCell, Strategy, WaveStatus
+from voicehelper_crds.releases import Ended, ReleasedCell, Strategy, WaveStatus
 
 from voicehelper_operator.releases.observe import Observation
 from voicehelper_operator.releases.progress import HAS_FAILED, IN_FLIGHT, entries, turn
@@ -52,11 +53,8 @@ def decide(seen: Observation, status: CellReleaseStatus, strategy: Strategy) -> 
 
 def _metric(broken: Iterable[ReleasedCell]) -> tuple[str, str]:
     """What was measured, where that is why."""
-    for entry in broken:
-        for item in entry.stage.metrics if entry.stage is not None else ():
-            if item.message and item.message in entry.message:
-                return item.metric, item.message
-    return "", ""
+    failed_by = next((entry.failed_by for entry in broken if entry.failed_by is not None), None)
+    return (failed_by.metric, failed_by.message) if failed_by is not None else ("", "")
 
 
 def _end(seen: Observation, status: CellReleaseStatus, ended: Ended) -> None:

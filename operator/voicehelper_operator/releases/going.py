@@ -7,7 +7,7 @@ from datetime import timedelta
 from voicehelper_crds.models import CellReleaseStatus
 from voicehelper_crds.releases import Held, ReleasedCell, Strategy, Wave, WavePhase, WaveStatus
 
-from voicehelper_operator.releases import shifting, windows
+from voicehelper_operator.releases import memory, shifting, windows
 from voicehelper_operator.releases.ending import left
 from voicehelper_operator.releases.observe import Observation
 from voicehelper_operator.releases.progress import IN_FLIGHT, OVER, entries, turn
@@ -62,6 +62,8 @@ def _wave(
         nothing = not any(entry.phase == "Updated" for entry in wave.cells)
         if not nothing and not _urgent(seen) and seen.now - wave.since < timedelta(seconds=rules.bake.seconds):
             return None
+        if (unknown := memory.waits(seen, status, wave)) is not None:
+            return unknown
         _turn(seen, wave, "Approval")
     if wave.phase == "Approval":
         if gate := _closed(seen, rules, rules.after_gates):

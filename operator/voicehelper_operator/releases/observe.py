@@ -76,6 +76,8 @@ class Observation:
     """What ``strategyRef`` names."""
     traffic: Reading = field(default_factory=Reading)
     """How requests ended, of the cells that are in a stage."""
+    memory: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Resident bytes by id of the cell and release; nothing of a cell whose runtime does not tell."""
 
     @property
     def strategy(self) -> Strategy:

@@ -9,7 +9,7 @@ from voicehelper_crds.models import CellReleaseStatus
 from voicehelper_crds.releases import ReleasePhase, Strategy
 
 from voicehelper_operator.engine.conditions import Judgement, merged, no, yes
-from voicehelper_operator.releases import shifting, waves
+from voicehelper_operator.releases import memory, shifting, waves
 from voicehelper_operator.releases.ending import decide
 from voicehelper_operator.releases.going import go, held
 from voicehelper_operator.releases.observe import Observation
@@ -91,7 +91,8 @@ def _after(seen: Observation, status: CellReleaseStatus) -> float | None:
         for wave in status.waves
         if wave.phase == "Baking"
     ]
-    left = [(end - seen.now).total_seconds() for end in ends]
+    left = [(end - seen.now).total_seconds() for end in ends if end > seen.now]
+    left += [after for wave in status.waves if (after := memory.left(status, wave)) is not None]
     unwell = any(
         entry.phase in ("Upgrading", "RollingBack") or (entry.phase == "Updated" and not _well(seen, entry.cell))
         for _, entry in entries(status)

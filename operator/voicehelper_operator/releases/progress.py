@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from voicehelper_crds.failure_policy import FailurePolicy
 from voicehelper_crds.models import CellReleaseStatus
-from voicehelper_crds.releases import CellPhase, FailurePolicy, ReleasedCell, Strategy, WaveStatus
+from voicehelper_crds.releases import CellPhase, ReleasedCell, Strategy, WaveStatus
+from voicehelper_crds.traffic import MetricStatus
 
-from voicehelper_operator.releases import shifting, stages
+from voicehelper_operator.releases import memory, shifting, stages
 from voicehelper_operator.releases.observe import Facts, Observation
 
 IN_FLIGHT: tuple[CellPhase, ...] = ("Upgrading", "Shifting")
@@ -28,7 +30,14 @@ def turn(entry: ReleasedCell, phase: CellPhase, now: datetime, message: str = ""
     """Into another phase."""
     if phase == "Upgrading" and entry.begun_at is None:
         entry.begun_at = now
+    if phase == "Updated":
+        entry.failed_by = None
     entry.phase, entry.since, entry.message = phase, now, message[:1000]
+
+
+def _fail(entry: ReleasedCell, metric: MetricStatus, now: datetime, when: str = "") -> None:
+    turn(entry, "Failed", now, f"{when}{metric.metric}: {metric.message}")
+    entry.failed_by = metric
 
 
 def noted(seen: Observation, status: CellReleaseStatus, strategy: Strategy) -> None:
@@ -39,7 +48,8 @@ def noted(seen: Observation, status: CellReleaseStatus, strategy: Strategy) -> N
             if entry.phase not in OVER:
                 turn(entry, "Skipped", seen.now, "it is gone")
         else:
-            _note(seen, entry, found, strategy)
+            memory.noted(seen, status, entry)
+            _note(seen, entry, found, strategy, memory.failing(seen, status, wave, entry))
             if entry.phase == "Upgrading" and stages.beside(status, entry):
                 _await(seen, strategy, entry, found)
             elif entry.phase == "Shifting":
@@ -76,14 +86,16 @@ def _shift(seen: Observation, status: CellReleaseStatus, wave: WaveStatus, entry
     else:
         entry.stage = shifting.looked(seen, status, entry, stage)
         if (metric := shifting.failing(seen, status, entry, stage, wave.name)) is not None:
-            turn(entry, "Failed", seen.now, f"at {stage.weight} %: {metric.metric}: {metric.message}")
+            _fail(entry, metric, seen.now, f"at {stage.weight} %: ")
         elif shifting.done(seen, status, entry, stage, wave.name):
             entry.stage = shifting.after(seen, status, entry)
             if entry.stage.passed:
                 turn(entry, "Upgrading", seen.now)
 
 
-def _note(seen: Observation, entry: ReleasedCell, found: Facts, strategy: Strategy) -> None:
+def _note(
+    seen: Observation, entry: ReleasedCell, found: Facts, strategy: Strategy, failing: MetricStatus | None
+) -> None:
     now, target = seen.now, seen.release.spec.release
     deadline = timedelta(seconds=strategy.progress_deadline_seconds)
     match entry.phase:
@@ -107,8 +119,11 @@ def _note(seen: Observation, entry: ReleasedCell, found: Facts, strategy: Strate
                 turn(entry, "Skipped", now, found.barred or f"it was brought to {found.release} meanwhile")
             elif why := unwell(entry, found, strategy.failure_policy, now) or _dying(entry, found.restarts, strategy):
                 turn(entry, "Failed", now, why)
+            elif failing is not None:
+                _fail(entry, failing, now)
         case "Failed":  # of a release that waits for a person
-            if found.release == target and found.up and not unwell(entry, found, strategy.failure_policy, now):
+            well = failing is None and not unwell(entry, found, strategy.failure_policy, now)
+            if well and found.release == target and found.up:
                 turn(entry, "Updated", now, "it is well again")
                 entry.restarts = found.restarts
         case "RollingBack":

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from voicehelper_core import faults
-from voicehelper_core.errors import NotFound
+from voicehelper_core.errors import NotFound, Unavailable
 from voicehelper_core.log import get_logger
 from voicehelper_core.ports import EventRecorder, ResourceStore
 from voicehelper_crds import Cell, CellRelease
 
 from voicehelper_operator.engine import metrics
 from voicehelper_operator.engine.loop import Result
+from voicehelper_operator.releases import memory, shifting
 from voicehelper_operator.releases.events import happened
 from voicehelper_operator.releases.history import surplus
 from voicehelper_operator.releases.metrics import HAPPENINGS, ReleaseMetrics
 from voicehelper_operator.releases.notices import Notices
 from voicehelper_operator.releases.observe import Observation, observe
 from voicehelper_operator.releases.plan import advance, finished
-from voicehelper_operator.releases.shifting import asked
 from voicehelper_operator.releases.stages import settled
 from voicehelper_operator.releases.traffic import TrafficReader
 from voicehelper_operator.settings import OperatorSettings
+from voicehelper_operator.workloads.interface import WorkloadRuntime
 
 log = get_logger(__name__)
 _FOLLOWING = (
@@ -50,12 +51,12 @@ class ReleaseReconciler:
         store: ResourceStore,
         events: EventRecorder,
         traffic: TrafficReader,
+        runtime: WorkloadRuntime,
         *,
-        canaries: bool,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._store, self._events, self._traffic, self._clock = store, events, traffic, clock
-        self._canaries = canaries
+        self._runtime = runtime
         self._refusal = _FOLLOWING if settings.cells_follow == "platform" else None
         self._history = settings.release_history
         self._notices, self._metrics = Notices(settings.release_webhook), ReleaseMetrics()
@@ -73,6 +74,8 @@ class ReleaseReconciler:
             self._metrics.forget(name)
             raise
         advanced, before = advance(seen), seen.release.status
+        if cells := memory.begun(advanced.status):
+            memory.weighed(replace(seen, memory=await self._memory(cells)), advanced.status)
         if advanced.status != before:
             with metrics.step(self.kind, "status"):
                 await faults.point("operator.release.status.before")
@@ -91,14 +94,31 @@ class ReleaseReconciler:
         return Result(advanced.after)
 
     async def _observe(self, name: str) -> Observation:
-        """With the figures of the cells that are in a stage. ``canaries``: whether there can be stages here."""
+        """With the figures of the cells that are judged."""
         seen = await observe(self._store, name, self._clock(), refusal=self._refusal)
-        staged = settled(seen.strategy.traffic) is not None
-        if seen.refusal is None and staged and not self._canaries:
+        traffic = settled(seen.strategy.traffic)
+        staged = traffic is not None and traffic.stages
+        if seen.refusal is None and staged and not self._runtime.canaries:
             return replace(seen, refusal=_NO_STAGES)
-        if cells := asked(seen):
-            return replace(seen, traffic=await self._traffic.read(cells))
+        if cells := shifting.asked(seen):
+            seen = replace(seen, traffic=await self._traffic.read(cells))
+        if cells := memory.asked(seen):
+            seen = replace(seen, memory=await self._memory(cells))
         return seen
+
+    async def _memory(self, cells: Iterable[str]) -> dict[str, dict[str, int]]:
+        """By cell and release; what cannot be asked now, or is not told, is left out."""
+        found: dict[str, dict[str, int]] = {}
+        for cell_id in cells:
+            with contextlib.suppress(Unavailable):
+                state = await self._runtime.observe(cell_id)
+                if state is None:
+                    found[cell_id] = {}
+                elif state.memory is not None:
+                    found[cell_id] = {state.release: state.memory}
+                    if state.canary is not None and state.canary.memory is not None:
+                        found[cell_id][state.canary.release] = state.canary.memory
+        return found
 
     async def _forget(self) -> None:
         """Remove releases of long ago."""

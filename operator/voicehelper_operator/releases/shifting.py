@@ -9,7 +9,7 @@ from voicehelper_crds.models import CellReleaseStatus
 from voicehelper_crds.releases import ReleasedCell
 from voicehelper_crds.traffic import MetricStatus, Stage, StageStatus
 
-from voicehelper_operator.releases import evidence, stages
+from voicehelper_operator.releases import evidence, memory, stages
 from voicehelper_operator.releases.observe import Facts, Observation
 from voicehelper_operator.releases.traffic import Counters
 
@@ -55,6 +55,8 @@ def looked(seen: Observation, status: CellReleaseStatus, entry: ReleasedCell, st
             new.evidence = evidence.save(known)
     complaints = sum(item.count for item in seen.release.spec.complaints if item.cell == entry.cell)
     new.metrics = evidence.verdicts(known, stage, stages.analysis(status), complaints)
+    if (resident := memory.verdict(seen, status, entry)) is not None:
+        new.metrics.append(resident)
     if seen.traffic.problem and stages.judged(status, stage):
         new.metrics.insert(0, MetricStatus(metric="query", result="QueryError", message=seen.traffic.problem[:1000]))
     return new
@@ -77,7 +79,7 @@ def failing(
     assert entry.stage is not None
     if rules.dry_run:
         return None
-    ended = _ended(seen, status, entry, stage) and not _approved(seen, wave)
+    ended = _ended(seen, status, entry, stage) and not stages.approved(seen, wave)
     for metric in entry.stage.metrics:
         match metric.result:
             case "Failure":
@@ -99,7 +101,7 @@ def waits(seen: Observation, status: CellReleaseStatus, entry: ReleasedCell, wav
     if seen.release.spec.state == "Pause":
         return "Paused", f"cell '{entry.cell}' stays at {stage.weight} %: set spec.state to Run to go on"
     rules = stages.analysis(status)
-    if rules.dry_run or _approved(seen, wave):
+    if rules.dry_run or stages.approved(seen, wave):
         return None
     for metric in entry.stage.metrics:
         undecided = metric.result == "Inconclusive" and rules.inconclusive == "Pause"
@@ -148,8 +150,3 @@ def down(seen: Observation, entry: ReleasedCell, found: Facts, patience: timedel
     if since is None or seen.now - since < patience:
         return ""
     return f"the release does not answer any more{f': {found.trouble}' if found.trouble else ''}"
-
-
-def _approved(seen: Observation, wave: str) -> bool:
-    """Whether a person said that it goes on without a judgement."""
-    return any(item.wave == wave and item.gate == stages.APPROVAL for item in seen.release.spec.approvals)

@@ -8,6 +8,8 @@ from voicehelper_crds.models import CellReleaseStatus
 from voicehelper_crds.releases import ReleasedCell
 from voicehelper_crds.traffic import Analysis, Stage, StageStatus, Traffic
 
+from voicehelper_operator.releases.observe import Observation
+
 APPROVAL = "traffic"
 """Name of the gate that a person opens for a wave whose stages cannot be judged."""
 
@@ -25,11 +27,10 @@ def shipped() -> list[Stage]:
 
 
 def settled(traffic: Traffic | None) -> Traffic | None:
-    """With the stages that hold; None where there are none."""
-    if traffic is None:
-        return None
-    stages = shipped() if traffic.stages is None else traffic.stages
-    return traffic.model_copy(update={"stages": stages}) if stages else None
+    """With the stages that hold."""
+    if traffic is None or traffic.stages is not None:
+        return traffic
+    return traffic.model_copy(update={"stages": shipped()})
 
 
 def of(status: CellReleaseStatus) -> list[Stage]:
@@ -42,6 +43,11 @@ def analysis(status: CellReleaseStatus) -> Analysis:
     """How they are judged."""
     traffic = status.strategy.traffic if status.strategy is not None else None
     return traffic.analysis if traffic is not None else Analysis()
+
+
+def approved(seen: Observation, wave: str) -> bool:
+    """Whether a person said that cells of the wave go on without a judgement."""
+    return any(item.wave == wave and item.gate == APPROVAL for item in seen.release.spec.approvals)
 
 
 def beside(status: CellReleaseStatus, entry: ReleasedCell) -> bool:

@@ -35,6 +35,8 @@ class MemoryRuntime:
     """What stays beside what serves."""
     coming: dict[str, WorkloadSpec] = field(default_factory=dict)
     gaps: int = 0
+    resident: dict[str, int] = field(default_factory=dict)
+    """Bytes by release, where they are told."""
 
     def _state(self, cell_id: str) -> WorkloadState:
         spec = self.running[cell_id]
@@ -45,9 +47,11 @@ class MemoryRuntime:
         addresses = ("127.0.0.1:1", "127.0.0.1:2")
         canary = None
         if (tried := self.beside.get(cell_id)) is not None:
-            canary = CanaryState(tried.release, tried.release not in self.bad, 0, "", "127.0.0.1:3", "127.0.0.1:4")
+            ready, taken = tried.release not in self.bad, self.resident.get(tried.release)
+            canary = CanaryState(tried.release, ready, 0, "", "127.0.0.1:3", "127.0.0.1:4", taken)
         settled = settled and canary is None
-        return WorkloadState(self.ready, state, restarts, trouble, spec.release, *addresses, settled, canary)
+        taken = self.resident.get(spec.release)
+        return WorkloadState(self.ready, state, restarts, trouble, spec.release, *addresses, settled, canary, taken)
 
     async def ensure(self, spec: WorkloadSpec) -> WorkloadState:
         self.step("workload.before")

@@ -83,7 +83,7 @@ class World:
             self.store, self.events, self.slices, self.copier, self.activity, clock=lambda: self.now
         )
         self.releases = ReleaseReconciler(
-            settings, self.store, self.events, self.traffic, canaries=self.runtime.canaries, clock=lambda: self.now
+            settings, self.store, self.events, self.traffic, self.runtime, clock=lambda: self.now
         )
 
     def refused(self) -> list[str]:

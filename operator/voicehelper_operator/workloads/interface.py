@@ -68,6 +68,8 @@ class CanaryState:
     message: str
     http: str
     grpc: str
+    memory: int | None = field(default=None, compare=False)
+    """Resident bytes; None where the runtime does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,8 @@ class WorkloadState:
     """Whether all that runs has the newest configuration and answers; what leaves runs as well."""
     canary: CanaryState | None = None
     """What stays beside it."""
+    memory: int | None = None
+    """Resident bytes of what serves; None where the runtime does not tell."""
 
 
 class StepFailed(RuntimeError):

@@ -102,7 +102,17 @@ def _rests(state: WorkloadState) -> bool | CanaryState:
 
 
 def _canary(raw: dict[str, Any] | None) -> CanaryState | None:
-    return CanaryState(**raw) if raw is not None else None
+    if raw is None:
+        return None
+    return CanaryState(
+        release=raw["release"],
+        ready=raw["ready"],
+        restarts=raw["restarts"],
+        message=raw["message"],
+        http=raw["http"],
+        grpc=raw["grpc"],
+        memory=raw.get("rss_bytes") or None,
+    )
 
 
 def _state(raw: dict[str, Any]) -> WorkloadState:
@@ -116,4 +126,5 @@ def _state(raw: dict[str, Any]) -> WorkloadState:
         grpc=raw["grpc"],
         settled=raw["settled"],
         canary=_canary(raw.get("canary")),
+        memory=raw.get("rss_bytes") or None,
     )

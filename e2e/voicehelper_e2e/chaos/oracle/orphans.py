@@ -152,7 +152,7 @@ def _machine(world: World) -> list[Finding]:
         if pids.get(name) != pid
     ]
     found += _left(
-        "processes", sorted(name for name in pids if name.startswith("cell-") and name not in living), "a cell"
+        "processes", sorted(name for name in pids if name.startswith("cell-") and _cell(name) not in living), "a cell"
     )
     accounts = set(users.of_platform(home.tag)) - {home.user}
     found += _left("users", sorted(accounts - {names.os_user(cell_id) for cell_id in world.cells}), "a user")
@@ -168,6 +168,11 @@ def _machine(world: World) -> list[Finding]:
     found += _left("secrets", sorted(secrets - wanted), "a secret")
     workloads = {item["name"] for item in client.call(home, "GET", "/workloads") or []}
     return found + _left("workloads", sorted(workloads - living), "a workload")
+
+
+def _cell(process: str) -> str:
+    """The workload of one of its processes: the second one is called ``cell-<id>-b``, and so on."""
+    return "-".join(process.split("-")[:2])
 
 
 def _strays(accounts: set[str | None], pids: dict[str, int]) -> list[Finding]:

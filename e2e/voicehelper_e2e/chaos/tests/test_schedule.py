@@ -7,6 +7,8 @@ from itertools import islice
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from voicehelper_core.fault_points import POINTS
+from voicehelper_e2e.chaos.lanes import lanes, wanted
 from voicehelper_e2e.chaos.schedule import TARGETS, choices, draw
 
 SEEDS = st.integers(min_value=0, max_value=2**63)
@@ -55,3 +57,9 @@ def test_choices_repeat_and_their_tokens_are_unique(seed, client):
 def test_seeds_and_clients_differ():
     assert draw(1, kills=50) != draw(2, kills=50)
     assert next(choices(1, "a")) != next(choices(1, "b"))
+
+
+def test_every_fault_point_is_in_a_lane_and_asks_for_what_gets_there():
+    assert sorted(point for points in lanes().values() for point in points) == sorted(POINTS)
+    assert {"move", "release", "rotation", "archive", "restore", "operator.move.cell"} <= wanted(lanes())
+    assert wanted({"control-plane": ("operator.move.switch.recorded",)}) == {"move", "operator.move.switch"}

@@ -35,8 +35,9 @@ async def test_it_stays_beside_until_it_is_told_to_serve(home):
         state = await tried(running)
         assert (state["release"], state["http"], state["settled"]) == (RELEASE, before["http"], False)
         assert state["canary"]["release"] == NEXT and state["canary"]["http"] != before["http"]
+        assert state["rss_bytes"] > 2**20 and state["canary"]["rss_bytes"] > 2**20
         again = (await running.http.put(PATH, json=TRIED)).json()
-        assert again["canary"] == state["canary"]
+        assert {**again["canary"], "rss_bytes": 0} == {**state["canary"], "rss_bytes": 0}
         now = (await running.http.put(PATH, json=PROMOTED)).json()
         assert (now["release"], now["http"], now["canary"]) == (NEXT, state["canary"]["http"], None)
         await until(running, lambda state: state["settled"])

@@ -11,7 +11,7 @@ from typing import Literal
 from voicehelper_crds import CellRelease, ObjectMeta
 from voicehelper_crds.models import CellReleaseSpec, CellReleaseStatus
 
-from voicehelper_operator.releases import shifting, stages, windows
+from voicehelper_operator.releases import memory, shifting, stages, windows
 from voicehelper_operator.releases.observe import Canary, Facts, Observation
 from voicehelper_operator.releases.plan import advance, finished
 from voicehelper_operator.releases.progress import HAS_FAILED, IN_FLIGHT, entries
@@ -19,7 +19,7 @@ from voicehelper_operator.releases.traffic import BOUNDS, Counters, Reading
 from voicehelper_operator.releases.waves import rules_of
 
 START = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
-Fault = Literal["", "never-up", "cannot-start", "sick-later", "tenant-sick", "dies", "errors", "slow"]
+Fault = Literal["", "never-up", "cannot-start", "sick-later", "tenant-sick", "dies", "errors", "slow", "leaks"]
 
 
 @dataclass(slots=True)
@@ -124,6 +124,13 @@ class FakeCell:
             barred=self.barred,
         )
 
+    def resident(self, new: str, now: datetime) -> dict[str, int]:
+        """Bytes by release: 100 MiB, and of one that leaks one more each second."""
+        since = {self.release: self.told_at, **({self.tried: self.tried_at} if self.tried else {})}
+        leaks = self.fault == "leaks"
+        grown = {name: int((now - at).total_seconds()) if leaks and name == new else 0 for name, at in since.items()}
+        return {name: (100 + more) * 2**20 for name, more in grown.items()}
+
     def _canary(self, now: datetime) -> Canary | None:
         if not self.tried:
             return None
@@ -154,6 +161,8 @@ class Fleet:
     """Cells in which the release took the place of the other."""
     broken: str = ""
     """Why nobody tells how requests end."""
+    silent: bool = False
+    """Whether nobody tells how much memory there is."""
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
@@ -165,8 +174,13 @@ class Fleet:
         )
         facts = {cell.name: cell.facts(self.spec.release, self.now) for cell in self.cells}
         seen = Observation(release, facts, self.now)
-        asked = shifting.asked(seen)
-        return replace(seen, traffic=self.traffic(asked)) if asked else seen
+        if asked := shifting.asked(seen):
+            seen = replace(seen, traffic=self.traffic(asked))
+        return replace(seen, memory=self.memory(memory.asked(seen)))
+
+    def memory(self, asked: list[str]) -> dict[str, dict[str, int]]:
+        known = [] if self.silent else [cell for cell in self.cells if cell.id in asked]
+        return {cell.id: cell.resident(self.spec.release, self.now) for cell in known}
 
     def traffic(self, cells: list[str]) -> Reading:
         if self.broken:
@@ -192,6 +206,7 @@ class Fleet:
             self.change(self, (self.now - START).total_seconds())
             seen = self.seen()
             advanced = advance(seen)
+            memory.weighed(replace(seen, memory=self.memory(memory.begun(advanced.status))), advanced.status)
             self.steps += 1
             before = self.status
             if self.random.random() >= self.kills:

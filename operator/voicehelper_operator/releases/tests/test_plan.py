@@ -7,11 +7,11 @@ from datetime import timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from voicehelper_crds.failure_policy import FailurePolicy
 from voicehelper_crds.models import CellReleaseSpec, CellReleaseStatus
 from voicehelper_crds.releases import (
     Approval,
     Bake,
-    FailurePolicy,
     Freeze,
     ReleaseWindow,
     Rollback,

@@ -6,10 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from voicehelper_crds.failure_policy import FailurePolicy
 from voicehelper_crds.models import CellReleaseSpec, CellReleaseStatus
-from voicehelper_crds.releases import Approval, Bake, Complaint, FailurePolicy, Rollback, Skip, Strategy, Wave
+from voicehelper_crds.releases import Approval, Bake, Complaint, Rollback, Skip, Strategy, Wave
 from voicehelper_crds.traffic import Analysis, Stage, Traffic
 
 from voicehelper_operator.releases.progress import entries
@@ -21,6 +20,7 @@ STAGES = [
     Stage(weight=50, seconds=60, max_error_percent=1, max_p95_milliseconds=500),
     Stage(weight=100, seconds=0),
 ]
+WAVES = [Wave(name="one", max_cells=1, bake=Bake(seconds=30)), Wave(name="all", bake=Bake(seconds=30))]
 
 
 def spec(stages: list[Stage] | None = STAGES, **more: Any) -> CellReleaseSpec:
@@ -28,9 +28,7 @@ def spec(stages: list[Stage] | None = STAGES, **more: Any) -> CellReleaseSpec:
     traffic = Traffic(
         stages=stages, time_scale=more.pop("time_scale", 1), analysis=Analysis(**more.pop("analysis", {}))
     )
-    waves = more.pop(
-        "waves", [Wave(name="one", max_cells=1, bake=Bake(seconds=30)), Wave(name="all", bake=Bake(seconds=30))]
-    )
+    waves = more.pop("waves", WAVES)
     return CellReleaseSpec(release="r2", strategy=Strategy(waves=waves, failure_policy=policy, traffic=traffic), **more)
 
 
@@ -248,54 +246,3 @@ def test_what_failed_and_waits_for_a_person_has_no_users_and_never_serves():
         cell.fault = "errors"
     assert weights(fleet) == [0, 10, 0]
     assert fleet.status.phase == "RolledBack" and not fleet.served
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    count=st.integers(1, 8),
-    stages=st.lists(
-        st.builds(
-            Stage,
-            weight=st.sampled_from([5, 50, 100]),
-            seconds=st.sampled_from([0, 30, 300]),
-            max_error_percent=st.sampled_from([None, 1.0]),
-            max_p95_milliseconds=st.sampled_from([None, 500]),
-        ),
-        max_size=4,
-    ),
-    baseline=st.sampled_from([None, "previous", "peerCells"]),
-    faults=st.lists(st.sampled_from(["", "", "errors", "slow", "dies", "tenant-sick", "cannot-start"]), max_size=8),
-    most=st.integers(1, 4),
-    seed=st.integers(0, 2**32),
-    kills=st.sampled_from([0.0, 0.3, 0.7]),
-    action=st.sampled_from(["", "Pause", "Stop", "rollback", "skip"]),
-    at=st.floats(0, 900),
-)
-def test_any_rollout_in_stages_keeps_its_word_and_ends(count, stages, baseline, faults, most, seed, kills, action, at):
-    def act(fleet: Fleet, seconds: float) -> None:
-        if seconds < at or not action:
-            return
-        update: dict[str, Any] = {
-            "rollback": {"rollback": Rollback(reason="r", actor="a")},
-            "skip": {"skip": Skip(reason="r", actor="a")},
-            "Stop": {"state": "Stop"},
-            "Pause": {"state": "Pause" if seconds < at + 600 else "Run"},
-        }[action]
-        fleet.spec = fleet.spec.model_copy(update=update)
-
-    cells = fleet_of(count, seed=seed)
-    for cell, fault in zip(cells, faults, strict=False):
-        cell.fault = fault
-    wanted = spec(
-        stages,
-        analysis={"baseline": baseline, "inconclusive": "Proceed", "no_data": "Fail"},
-        policy={"max_failed_cells": most},
-        waves=[Wave(name="all", max_concurrency=3, bake=Bake(seconds=60))],
-    )
-    fleet = Fleet(wanted, cells, seed=seed, kills=kills, change=act)
-    status = fleet.run()
-    assert fleet.worst <= most
-    for cell in cells:
-        assert cell.release in ("r1", "r2") and cell.tried == ""
-        if status.phase == "RolledBack":
-            assert cell.release == "r1"
