@@ -44,8 +44,11 @@ class WorkloadSpec:
     size: Size = field(default_factory=Size)
     services: Mapping[str, ServiceConfig] = field(default_factory=dict)
     """Of an expanded cell, by name; ``config`` is then what steps are told."""
-    beside: bool = False
-    """Whether it stays beside another release that serves, instead of taking its place once it answers."""
+    tried: WorkloadSpec | None = None
+    """Another release that stays beside it, instead of taking its place once it answers."""
+    leaving: WorkloadSpec | None = None
+    """A release that was tried beside it and may still have requests. Only a runtime that shows it as ``canary`` needs
+    to know: others end by themselves what is not wanted any more."""
 
     @property
     def name(self) -> str:
@@ -85,6 +88,8 @@ class WorkloadState:
     """Whether all that runs has the newest configuration and answers; what leaves runs as well."""
     canary: CanaryState | None = None
     """What stays beside it."""
+    rolled: bool = False
+    """Whether all that serves has the newest configuration and answers, whatever runs beside it."""
 
 
 class StepFailed(RuntimeError):
