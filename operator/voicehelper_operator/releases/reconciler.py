@@ -22,8 +22,8 @@ from voicehelper_operator.releases.notices import Notices
 from voicehelper_operator.releases.observe import Observation, observe
 from voicehelper_operator.releases.plan import advance, finished
 from voicehelper_operator.releases.shifting import asked
-from voicehelper_operator.releases.stages import settled
 from voicehelper_operator.releases.traffic import TrafficReader
+from voicehelper_operator.releases.waves import refused
 from voicehelper_operator.settings import OperatorSettings
 
 log = get_logger(__name__)
@@ -33,14 +33,8 @@ _FOLLOWING = (
 )
 
 
-_NO_STAGES = (
-    "StagesNotSupported",
-    "cells here replace what runs pod by pod: leave spec.strategy.traffic out, or set its stages to []",
-)
-
-
 class ReleaseReconciler:
-    """Reads all, decides purely, writes one status."""
+    """Reads all, decides purely, writes one status. ``canaries``: topologies of cells that can have stages."""
 
     kind = CellRelease.kind_name
 
@@ -51,7 +45,7 @@ class ReleaseReconciler:
         events: EventRecorder,
         traffic: TrafficReader,
         *,
-        canaries: bool,
+        canaries: frozenset[str],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._store, self._events, self._traffic, self._clock = store, events, traffic, clock
@@ -91,11 +85,10 @@ class ReleaseReconciler:
         return Result(advanced.after)
 
     async def _observe(self, name: str) -> Observation:
-        """With the figures of the cells that are in a stage. ``canaries``: whether there can be stages here."""
-        seen = await observe(self._store, name, self._clock(), refusal=self._refusal)
-        staged = settled(seen.strategy.traffic) is not None
-        if seen.refusal is None and staged and not self._canaries:
-            return replace(seen, refusal=_NO_STAGES)
+        """With the figures of the cells that are in a stage."""
+        seen = await observe(self._store, name, self._clock(), refusal=self._refusal, canaries=self._canaries)
+        if seen.refusal is None and (why := refused(seen)) is not None:
+            return replace(seen, refusal=why)
         if cells := asked(seen):
             return replace(seen, traffic=await self._traffic.read(cells))
         return seen

@@ -23,7 +23,7 @@ class MemoryRuntime:
     pods: bool = False
     rolling: set[str] = field(default_factory=set)
     """Cells in which some of what serves has the release of before."""
-    canaries: ClassVar = True
+    canaries: ClassVar = topologies
     step: Callable[[str], None] = lambda _: None
     running: dict[str, WorkloadSpec] = field(default_factory=dict)
     leaving: list[WorkloadSpec] = field(default_factory=list)

@@ -103,8 +103,8 @@ class WorkloadRuntime(Protocol):
     """Topologies of cells that it can run."""
     seamless: bool
     """Whether ``ensure`` replaces what runs without a gap, so that no request fails for a new configuration."""
-    canaries: bool
-    """Whether a release can stay beside the one that serves."""
+    canaries: frozenset[str]
+    """Topologies of cells in which a release can stay beside the one that serves."""
 
     async def ensure(self, spec: WorkloadSpec) -> WorkloadState:
         """Run it, or bring it up to date; does not wait for readiness."""

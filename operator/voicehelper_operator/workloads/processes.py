@@ -30,7 +30,7 @@ class ProcessRuntime:
 
     topologies = frozenset({"compact"})
     seamless = False
-    canaries = True
+    canaries = topologies
 
     def __init__(self, socket: Path) -> None:
         transport = httpx.AsyncHTTPTransport(uds=str(socket))
