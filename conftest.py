@@ -15,7 +15,7 @@ from voicehelper_e2e.cluster import alone
 from voicehelper_e2e.cluster.alone import ApiServer
 from voicehelper_e2e.s3_server import S3Server, s3_server
 from voicehelper_embedded.throwaway import Platform, throwaway
-from voicehelper_operator.cells.apply import objects_config
+from voicehelper_operator.cells.specs import objects_config
 from voicehelper_operator.settings import OperatorSettings
 from voicehelper_operator.slices.credentials import CellCredentials
 from voicehelper_operator.slices.interface import CellRef

@@ -118,6 +118,8 @@ class CanaryStatus(Model):
     """Percent of the users that the router sends to it, besides requests with ``x-canary: true``."""
     restarts: int = 0
     """How often it has died."""
+    leaving_since: datetime | None = None
+    """Since when nobody is sent to it any more; it ends as soon as every router knows."""
 
 
 class CredentialsStatus(Model):

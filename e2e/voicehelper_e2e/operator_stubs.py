@@ -79,7 +79,7 @@ class StubRuntime:
 
     topologies = frozenset({"compact"})
     seamless = True
-    canaries = False
+    canaries = frozenset[str]()
 
     async def ensure(self, spec: WorkloadSpec) -> WorkloadState:
         return _running()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,16 @@ class AtHand:
         if self._built is None:
             raise Failure("images of a cluster that is given are not ours to name")
         image = replace(self._built, name=f"{self.image.rpartition(':')[0]}:{tag}")
+        self._load(image)
+        return image.name
+
+    def changed(self, tag: str, file: str, change: Callable[[str], str]) -> str:
+        """The project's image with another text in one of its files, such as ``cell/voicehelper_cell/app.py``; its tag
+        begins with this one. Raises Failure.
+        """
+        if self._built is None:
+            raise Failure("images of a cluster that is given are not ours to change")
+        image = project_image.changed(self._built, tag, file, change)
         self._load(image)
         return image.name
 

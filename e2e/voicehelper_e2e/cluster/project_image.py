@@ -11,11 +11,13 @@ import shutil
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from voicehelper_cli.failures import Failure
 
 from voicehelper_e2e.cluster import images
 from voicehelper_e2e.cluster.commands import run
@@ -179,6 +181,24 @@ def _code(folder: Path) -> Path:
         digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
     entries = [(path, f"{_CODE}/{path.relative_to(ROOT)}") for path in files]
     return _kept(folder, "code", digest.hexdigest()[:12], lambda: entries)
+
+
+def changed(image: images.Image, tag: str, file: str, change: Callable[[str], str]) -> images.Image:
+    """The image with another text in one file, named from the root of the repository. Raises Failure."""
+    before = (ROOT / file).read_text()
+    text = change(before)
+    if text == before:
+        raise Failure(f"nothing of {file} is changed")
+    folder, digest = cache() / "images", _digest([file, text])
+
+    def entries() -> Entries:
+        path = folder / f"changed-{digest}.text"
+        path.write_text(text)
+        path.chmod(0o644)
+        return [(path, f"{_CODE}/{file}")]
+
+    layers = [*image.layers, _kept(folder, "changed", digest, entries)]
+    return replace(image, name=f"{image.name.rpartition(':')[0]}:{tag}-{digest}", layers=layers)
 
 
 def _kept(folder: Path, kind: str, digest: str, entries: Callable[[], Entries]) -> Path:

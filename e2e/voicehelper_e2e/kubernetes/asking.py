@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from typing import Self
 
 from voicehelper_e2e.kubernetes.people import People
@@ -13,8 +14,9 @@ from voicehelper_e2e.kubernetes.people import People
 class Asking:
     """One question after the other from another thread; ``answers`` counts what came."""
 
-    def __init__(self, people: People, tenant: str) -> None:
+    def __init__(self, people: People, tenant: str, headers: Mapping[str, str] | None = None) -> None:
         self._client, self._stop = people.client(tenant), threading.Event()
+        self._client.headers.update(headers or {})
         self.answers: Counter[int | str] = Counter()
         self._thread = threading.Thread(target=self._run)
 

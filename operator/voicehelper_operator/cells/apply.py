@@ -6,24 +6,25 @@ import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
-from voicehelper_core import cell_bundle, errors, faults, names
+from voicehelper_core import errors, faults
 from voicehelper_core.ports import ResourceStore
 from voicehelper_crds import Cell
 
 from voicehelper_operator.activity import Activity, NoActivity
-from voicehelper_operator.cells import expanded, rotation
+from voicehelper_operator.cells import rotation
 from voicehelper_operator.cells.observe import Observation
 from voicehelper_operator.cells.plan import FINALIZER, Step
+from voicehelper_operator.cells.specs import Specs
 from voicehelper_operator.engine import metrics
 from voicehelper_operator.settings import OperatorSettings
 from voicehelper_operator.slices.attempts import attempted, described, ensured
 from voicehelper_operator.slices.credentials import NO_ROTATION, CellCredentials, Rotation
 from voicehelper_operator.slices.interface import CellRef, Slice
-from voicehelper_operator.workloads.interface import ServiceConfig, WorkloadRuntime, WorkloadSpec, WorkloadState
+from voicehelper_operator.workloads.interface import WorkloadRuntime, WorkloadState
 
 _DRAIN_SECONDS = 10.0
 """How long new requests wait for those of before to end, when a cell is stopped for a moment."""
@@ -68,6 +69,11 @@ class CellApplier:
     activity: Activity = field(default_factory=NoActivity)
     draining: dict[str, float] = field(default_factory=dict)
     """Since when requests wait in front of a cell that is stopped for a moment."""
+
+    @property
+    def specs(self) -> Specs:
+        """What workloads are told."""
+        return Specs(self.settings, self.credentials)
 
     async def run(self, seen: Observation, steps: Sequence[Step]) -> Outcome:
         """All steps, until one cannot be done yet."""
@@ -191,12 +197,10 @@ class CellApplier:
 
     async def _migrate(self, seen: Observation, outcome: Outcome) -> bool:
         await faults.point("operator.migrate.before")
-        cell_id = seen.ref.cell_id
-        password = await self.credentials.renew_migrator(cell_id)
-        config = {"cell_id": cell_id, "postgres_dsn": self._dsn(names.migrator_role(cell_id), password)}
+        spec = await self.specs.migration(seen)
         try:
             async with self._migrating(seen.ref):
-                output = await self.runtime.run_once(self._spec(seen, config), "migrate")
+                output = await self.runtime.run_once(spec, "migrate")
             result = json.loads(output.strip().splitlines()[-1])
             revision, outcome.schemas_ahead = str(result["schema_revision"]), [*map(str, result.get("ahead", ()))]
         except Exception as error:  # of the step, of its output, of a store's client
@@ -244,15 +248,13 @@ class CellApplier:
     async def _stop(self, seen: Observation, outcome: Outcome) -> bool:
         outcome.workload = None
         try:
-            outcome.settled = await self.runtime.sleep(await self._workload_spec(seen))
+            outcome.settled = await self.runtime.sleep(await self.specs.serving(seen))
         except errors.AppError as error:
             outcome.workload_problem = error
         return outcome.workload_problem is None
 
     async def _workload(self, seen: Observation, outcome: Outcome) -> bool:
-        if seen.beside and seen.workload is None:  # it slept: what serves comes first
-            seen = replace(seen, release=str(seen.cell.status.release), beside=False)
-        spec = await self._workload_spec(seen)
+        spec = await self.specs.wanted(seen)
         await faults.point("operator.workload.before")
         try:
             outcome.workload = await self.runtime.ensure(spec)
@@ -266,66 +268,6 @@ class CellApplier:
         # Asleep for the router until it answers: requests wait so long.
         outcome.hibernation = "Idle" if seen.cell.status.hibernation == "Idle" and not outcome.workload.ready else ""
         return outcome.workload.ready
-
-    def _spec(
-        self, seen: Observation, config: Mapping[str, Any], services: Mapping[str, ServiceConfig] | None = None
-    ) -> WorkloadSpec:
-        return WorkloadSpec(
-            seen.ref.cell_id,
-            seen.release,
-            config,
-            cell=seen.cell.metadata.name,
-            topology=seen.cell.spec.topology,
-            size=seen.size,
-            services=services or {},
-            beside=seen.beside,
-        )
-
-    async def _workload_spec(self, seen: Observation) -> WorkloadSpec:
-        if seen.cell.spec.topology == "compact":
-            return self._spec(seen, await self._config(seen))
-        services = await expanded.services(seen, await self._config(seen), self.credentials, self._dsn)
-        return self._spec(seen, {}, services)
-
-    async def _config(self, seen: Observation) -> dict[str, Any]:
-        settings, cell_id = self.settings, seen.ref.cell_id
-        bundle = await self.credentials.of(cell_id)
-        account = cell_bundle.current(bundle)
-        login = names.login_role(cell_id, account)
-        return {
-            "environment": settings.environment,
-            "region": seen.cell.spec.region,
-            "cell_id": cell_id,
-            "release": seen.release,
-            "postgres_dsn": self._dsn(login, cell_bundle.password(bundle, cell_bundle.POSTGRES)),
-            "postgres_pool_size": seen.ref.postgres_connections,
-            "kafka_bootstrap": settings.kafka_bootstrap,
-            "kafka_user": names.kafka_user(cell_id, account),
-            "kafka_password": cell_bundle.password(bundle, cell_bundle.KAFKA),
-            "milvus_uri": settings.milvus_uri,
-            **objects_config(settings, bundle, cell_id),
-            "inference_address": settings.inference_address,
-            "identity_address": settings.identity_address,
-            "analytics_address": settings.analytics_address,
-            "jwks_url": settings.jwks_url,
-            **settings.cell_settings,
-        }
-
-    def _dsn(self, role: str, password: str) -> str:
-        place = f"{self.settings.postgres_host}:{self.settings.postgres_port}/{self.settings.postgres_database}"
-        return f"postgresql://{role}:{password}@{place}"
-
-
-def objects_config(settings: OperatorSettings, bundle: Mapping[str, str], cell_id: str) -> dict[str, str]:
-    """What a cell is told of its objects. A change of it starts the cell again."""
-    if not settings.objects_endpoint:
-        return {"objects_root": settings.objects_root}
-    return {
-        "objects_endpoint": settings.objects_endpoint,
-        "objects_region": settings.objects_region,
-        "objects_access_key": names.objects_user(cell_id, cell_bundle.current(bundle)),
-        "objects_secret_key": cell_bundle.password(bundle, cell_bundle.OBJECTS),
-    }
 
 
 async def _looked(item: Slice, ref: CellRef) -> tuple[list[str], str | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from voicehelper_core.archive.manifest import RESTORING
@@ -14,6 +14,7 @@ from voicehelper_crds import Cell, CellClass, CellRelease, Tenant, holds
 from voicehelper_crds.cells import CellClassSpec
 
 from voicehelper_operator.activity import Activity
+from voicehelper_operator.cells import canary
 from voicehelper_operator.cells import rotation as rotating
 from voicehelper_operator.engine import pause
 from voicehelper_operator.engine.pause import Pause
@@ -59,6 +60,13 @@ class Observation:
     """Whether the release stays beside the one that serves."""
     weight: int = 0
     """Percent of the users that it gets then."""
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    """When all this was looked at."""
+
+    @property
+    def lingers(self) -> str | None:
+        """The release that runs beside what serves though it is not tried (any more): requests may be sent to it."""
+        return None if self.beside else canary.lingering(self.cell.status, self.now)
 
     @property
     def policy(self) -> str:
@@ -166,11 +174,14 @@ async def observe(
         runtime.topologies,
         runtime.seamless,
         rotation,
-        not wanted.beside and rotating.due(cell, rotation, settings.credentials_days, now),
+        not wanted.beside
+        and cell.status.canary is None
+        and rotating.due(cell, rotation, settings.credentials_days, now),
         rotation.postponed is not None and rotation.postponed > now,
         wanted.moving,
         wanted.beside,
         wanted.weight,
+        now,
     )
 
 

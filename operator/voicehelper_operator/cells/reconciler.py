@@ -8,6 +8,7 @@ from voicehelper_core import faults, names
 from voicehelper_core.ports import EventRecorder
 from voicehelper_crds import Cell, CellStatus, holds
 
+from voicehelper_operator.cells import canary
 from voicehelper_operator.cells import status as reporting
 from voicehelper_operator.cells.apply import CellApplier, Outcome
 from voicehelper_operator.cells.observe import Observation, observe
@@ -64,7 +65,7 @@ class CellReconciler:
             moved = moved or outcome.stopped != before
         progress = gained(seen.cell.status.conditions, new.conditions) or moved
         again = bool(failed or starting or emptied or outcome.waiting or outcome.rotation.phase)
-        return Result(self._look_after(seen, outcome), again=again, progress=progress)
+        return Result(self._look_after(seen, outcome, new), again=again, progress=progress)
 
     async def _look(self, seen: Observation, pause: Pause) -> None:
         """Tell what is; resyncs and changes of the workload come here again."""
@@ -73,15 +74,18 @@ class CellReconciler:
         await self._report(seen, reporting.paused(seen, pause, outcome, self._applier.slices))
 
     @staticmethod
-    def _look_after(seen: Observation, outcome: Outcome) -> float | None:
-        """When the cell may fall asleep, at the earliest; at once where the router has just been told, and where a
-        rotation has come a phase further.
+    def _look_after(seen: Observation, outcome: Outcome, new: CellStatus) -> float | None:
+        """When the cell may fall asleep, at the earliest, or when what was tried in it may end; at once where the
+        router has just been told, and where a rotation has come a phase further.
         """
         after = seen.cell.spec.idle_after_seconds
         if outcome.rotation.phase != seen.rotation.phase:
             return 0
         if outcome.hibernation == "Idle" and seen.cell.status.hibernation != "Idle":
             return 0
+        told = new.canary
+        if told is not None and told.leaving_since is not None and (left := canary.left(told, seen.now)) > 0:
+            return left
         if after is None or outcome.workload is None or seen.forced:
             return None
         return max(1.0, after - (seen.idle or 0.0))

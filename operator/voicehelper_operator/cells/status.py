@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from voicehelper_core import errors
 from voicehelper_crds import CellStatus, holds
-from voicehelper_crds.models import CanaryStatus, CredentialsStatus, Endpoints, SliceStatus, WorkloadStatus
+from voicehelper_crds.models import CredentialsStatus, Endpoints, SliceStatus, WorkloadStatus
 
+from voicehelper_operator.cells import canary
 from voicehelper_operator.cells.apply import Outcome
 from voicehelper_operator.cells.observe import Observation
 from voicehelper_operator.cells.plan import Plan
@@ -151,24 +152,11 @@ def status(seen: Observation, planned: Plan, outcome: Outcome, slices: Sequence[
     new.hibernation = outcome.hibernation
     new.observed_generation = generation
     _observed(new, seen, outcome, slices)
-    new.canary = _canary(seen, outcome)
+    new.canary = canary.reported(seen, outcome)
     if outcome.workload is None and outcome.hibernation:
         new.endpoints, new.workloads = Endpoints(), []
     new.phase = _phase(seen, new, outcome)
     return new
-
-
-def _canary(seen: Observation, outcome: Outcome) -> CanaryStatus | None:
-    if outcome.canary is None or outcome.hibernation:
-        return None
-    told = CanaryStatus(release=outcome.canary)
-    state = outcome.workload.canary if outcome.workload is not None else None
-    if state is None or state.release != outcome.canary:
-        return told
-    told.endpoints = Endpoints(http=state.http, grpc=state.grpc)
-    told.ready, told.restarts = state.ready, state.restarts
-    told.weight = seen.weight if state.ready else 0
-    return told
 
 
 def paused(seen: Observation, why: Pause, outcome: Outcome, slices: Sequence[Slice]) -> CellStatus:

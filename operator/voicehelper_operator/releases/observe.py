@@ -37,6 +37,7 @@ class Facts:
     release: str
     """That its schemas were brought to, and its workload was told last."""
     labels: Mapping[str, str] = field(default_factory=dict)
+    topology: str = "compact"
     tenants: int = 0
     created: datetime | None = None
     up: bool = True
@@ -78,6 +79,8 @@ class Observation:
     """How requests ended, of the cells that are in a stage."""
     memory: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Resident bytes by id of the cell and release; nothing of a cell whose runtime does not tell."""
+    canaries: frozenset[str] = frozenset({"compact"})
+    """Topologies of cells in which the release can be tried beside the one that serves."""
 
     @property
     def strategy(self) -> Strategy:
@@ -104,6 +107,7 @@ def facts(cell: Cell, owner: Tenant | None, tenants: int, watched: Sequence[Tena
         id=status.cell_id,
         release=status.release,
         labels=meta.labels,
+        topology=cell.spec.topology,
         tenants=tenants,
         created=meta.creation_timestamp,
         up=asleep or (ready and holds(status.conditions, "RolledOut")),
@@ -170,7 +174,9 @@ def _barred(cell: Cell, owner: Tenant | None) -> str:
     return ""
 
 
-async def observe(store: ResourceStore, name: str, now: datetime, *, refusal: tuple[str, str] | None) -> Observation:
+async def observe(
+    store: ResourceStore, name: str, now: datetime, *, refusal: tuple[str, str] | None, canaries: frozenset[str]
+) -> Observation:
     """Raises NotFound when the release is gone."""
     release = await store.get(CellRelease, name)
     others = [item for item in await store.list(CellRelease) if item.metadata.uid != release.metadata.uid]
@@ -193,7 +199,7 @@ async def observe(store: ResourceStore, name: str, now: datetime, *, refusal: tu
             found[known.name] = known
     named, missing = await _named(store, release.spec)
     ahead, later = _ahead(release, others), _superseded(release, others)
-    return Observation(release, found, now, ahead, later, refusal or missing, named)
+    return Observation(release, found, now, ahead, later, refusal or missing, named, canaries=canaries)
 
 
 async def _named(store: ResourceStore, spec: CellReleaseSpec) -> tuple[Strategy | None, tuple[str, str] | None]:

@@ -22,8 +22,8 @@ from voicehelper_operator.releases.metrics import HAPPENINGS, ReleaseMetrics
 from voicehelper_operator.releases.notices import Notices
 from voicehelper_operator.releases.observe import Observation, observe
 from voicehelper_operator.releases.plan import advance, finished
-from voicehelper_operator.releases.stages import settled
 from voicehelper_operator.releases.traffic import TrafficReader
+from voicehelper_operator.releases.waves import refused
 from voicehelper_operator.settings import OperatorSettings
 from voicehelper_operator.workloads.interface import WorkloadRuntime
 
@@ -31,12 +31,6 @@ log = get_logger(__name__)
 _FOLLOWING = (
     "CellsFollowThePlatform",
     "cells run the platform's own release here: set the operator's setting 'cells_follow' to 'rollouts'",
-)
-
-
-_NO_STAGES = (
-    "StagesNotSupported",
-    "cells here replace what runs pod by pod: leave spec.strategy.traffic out, or set its stages to []",
 )
 
 
@@ -95,11 +89,10 @@ class ReleaseReconciler:
 
     async def _observe(self, name: str) -> Observation:
         """With the figures of the cells that are judged."""
-        seen = await observe(self._store, name, self._clock(), refusal=self._refusal)
-        traffic = settled(seen.strategy.traffic)
-        staged = traffic is not None and traffic.stages
-        if seen.refusal is None and staged and not self._runtime.canaries:
-            return replace(seen, refusal=_NO_STAGES)
+        can = self._runtime.canaries
+        seen = await observe(self._store, name, self._clock(), refusal=self._refusal, canaries=can)
+        if seen.refusal is None and (why := refused(seen)) is not None:
+            return replace(seen, refusal=why)
         if cells := shifting.asked(seen):
             seen = replace(seen, traffic=await self._traffic.read(cells))
         if cells := memory.asked(seen):

@@ -13,6 +13,7 @@ from voicehelper_operator.releases.observe import Facts, Observation, selects
 
 REST = "rest"
 """Name of the wave of those that no other one takes."""
+_NO_STAGES = "no release can be tried beside services that call each other by name (spec.topology is expanded)"
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -87,8 +88,32 @@ def _entry(seen: Observation, facts: Facts, since: datetime) -> ReleasedCell:
     )
 
 
+def refused(seen: Observation) -> tuple[str, str] | None:
+    """Why a release that has not begun must not: it is to have stages, and among its cells are some without."""
+    wanted = [facts for facts in seen.cells.values() if selects(seen.release.spec.cell_selector, facts.labels)]
+    names = sorted(facts.name for facts in wanted if not _here(seen, facts) and not _stageable(seen, facts))
+    if not names:
+        return None
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    told = f"{shown}: {_NO_STAGES}; leave spec.strategy.traffic out, or leave them out with spec.cellSelector"
+    return "StagesNotSupported", told
+
+
 def _left_out(seen: Observation, facts: Facts) -> str:
+    return _here(seen, facts) or ("" if _stageable(seen, facts) else _NO_STAGES)
+
+
+def _here(seen: Observation, facts: Facts) -> str:
+    """Why there is nothing to do about a cell, or nothing may be done."""
     return facts.barred or ("it has the release already" if facts.release == seen.release.spec.release else "")
+
+
+def _stageable(seen: Observation, facts: Facts) -> bool:
+    """Whether the cell can have the stages of the release, if there are any."""
+    strategy = seen.release.status.strategy if seen.release.status.started_at is not None else seen.strategy
+    traffic = stages.settled(strategy.traffic) if strategy is not None else None
+    staged = traffic is not None and traffic.stages and seen.release.spec.skip is None
+    return facts.topology in seen.canaries or not staged
 
 
 def _ordered(cells: Iterable[Facts], wave: Wave) -> list[Facts]:

@@ -14,12 +14,16 @@ from voicehelper_operator.workloads.interface import CanaryState, StepFailed, Wo
 @dataclass
 class MemoryRuntime:
     """``leaving`` is what runs until ``ready`` lets what takes its place answer; a runtime that is not ``seamless`` has
-    a gap instead, which is counted unless nobody was in the cell. With ``trouble`` what was there answers on.
+    a gap instead, which is counted unless nobody was in the cell. With ``trouble`` what was there answers on. Where it
+    has ``pods``, the release of what runs is replaced in two steps, and what was tried stays as long as it is told so.
     """
 
     topologies: ClassVar = frozenset({"compact"})
     seamless: bool = True
-    canaries: ClassVar = True
+    pods: bool = False
+    rolling: set[str] = field(default_factory=set)
+    """Cells in which some of what serves has the release of before."""
+    canaries: ClassVar = topologies
     step: Callable[[str], None] = lambda _: None
     running: dict[str, WorkloadSpec] = field(default_factory=dict)
     leaving: list[WorkloadSpec] = field(default_factory=list)
@@ -47,22 +51,27 @@ class MemoryRuntime:
         addresses = ("127.0.0.1:1", "127.0.0.1:2")
         canary = None
         if (tried := self.beside.get(cell_id)) is not None:
-            ready, taken = tried.release not in self.bad, self.resident.get(tried.release)
-            canary = CanaryState(tried.release, ready, 0, "", "127.0.0.1:3", "127.0.0.1:4", taken)
-        settled = settled and canary is None
-        taken = self.resident.get(spec.release)
-        return WorkloadState(self.ready, state, restarts, trouble, spec.release, *addresses, settled, canary, taken)
+            ready, memory = tried.release not in self.bad, self.resident.get(tried.release)
+            canary = CanaryState(tried.release, ready, 0, "", "127.0.0.1:3", "127.0.0.1:4", memory)
+        rolled = settled and cell_id not in self.rolling
+        settled, memory = rolled and canary is None, self.resident.get(spec.release)
+        return WorkloadState(
+            self.ready, state, restarts, trouble, spec.release, *addresses, settled, canary, memory, rolled
+        )
 
     async def ensure(self, spec: WorkloadSpec) -> WorkloadState:
         self.step("workload.before")
         assert spec.cell_id in self.migrated, "code must not run before its migration"
         before = self.running.get(spec.cell_id)
         self.coming.pop(spec.cell_id, None)
-        if spec.beside and before is not None and before.release != spec.release:
-            self.beside[spec.cell_id] = spec
-            self.step("workload.after")
-            return self._state(spec.cell_id)
-        self.beside.pop(spec.cell_id, None)
+        beside = spec.tried or (spec.leaving if self.pods else None)
+        if beside is not None and before is not None:
+            self.beside[spec.cell_id] = beside
+        else:
+            self.beside.pop(spec.cell_id, None)
+        self.rolling.discard(spec.cell_id)
+        if self.pods and before is not None and before.release != spec.release:
+            self.rolling.add(spec.cell_id)
         if spec.release in self.bad and before is not None:
             self.coming[spec.cell_id] = spec
             return self._state(spec.cell_id)

@@ -11,7 +11,7 @@ from obstore.store import S3Store
 from voicehelper_core import names
 from voicehelper_core.embedded_secrets import FileSecretStore
 
-from voicehelper_operator.cells.apply import objects_config
+from voicehelper_operator.cells.specs import objects_config
 from voicehelper_operator.settings import OperatorSettings
 from voicehelper_operator.slices.credentials import CellCredentials
 from voicehelper_operator.slices.interface import CellRef

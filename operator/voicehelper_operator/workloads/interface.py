@@ -44,8 +44,11 @@ class WorkloadSpec:
     size: Size = field(default_factory=Size)
     services: Mapping[str, ServiceConfig] = field(default_factory=dict)
     """Of an expanded cell, by name; ``config`` is then what steps are told."""
-    beside: bool = False
-    """Whether it stays beside another release that serves, instead of taking its place once it answers."""
+    tried: WorkloadSpec | None = None
+    """Another release that stays beside it, instead of taking its place once it answers."""
+    leaving: WorkloadSpec | None = None
+    """A release that was tried beside it and may still have requests. Only a runtime that shows it as ``canary`` needs
+    to know: others end by themselves what is not wanted any more."""
 
     @property
     def name(self) -> str:
@@ -89,6 +92,8 @@ class WorkloadState:
     """What stays beside it."""
     memory: int | None = None
     """Resident bytes of what serves; None where the runtime does not tell."""
+    rolled: bool = False
+    """Whether all that serves has the newest configuration and answers, whatever runs beside it."""
 
 
 class StepFailed(RuntimeError):
@@ -102,8 +107,8 @@ class WorkloadRuntime(Protocol):
     """Topologies of cells that it can run."""
     seamless: bool
     """Whether ``ensure`` replaces what runs without a gap, so that no request fails for a new configuration."""
-    canaries: bool
-    """Whether a release can stay beside the one that serves."""
+    canaries: frozenset[str]
+    """Topologies of cells in which a release can stay beside the one that serves."""
 
     async def ensure(self, spec: WorkloadSpec) -> WorkloadState:
         """Run it, or bring it up to date; does not wait for readiness."""

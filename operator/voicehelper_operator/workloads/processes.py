@@ -30,7 +30,7 @@ class ProcessRuntime:
 
     topologies = frozenset({"compact"})
     seamless = False
-    canaries = True
+    canaries = topologies
 
     def __init__(self, socket: Path) -> None:
         transport = httpx.AsyncHTTPTransport(uds=str(socket))
@@ -50,7 +50,10 @@ class ProcessRuntime:
         return answer
 
     async def ensure(self, spec: WorkloadSpec) -> WorkloadState:
-        body = {**_body(spec), **({"beside": True} if spec.beside else {})}
+        tried = spec.tried
+        if tried is not None and await self.observe(spec.cell_id) is None:
+            tried = None  # what serves comes first
+        body = {**_body(tried), "beside": True} if tried is not None else _body(spec)
         answer = await self._call("PUT", f"/workloads/{spec.name}", json=body)
         return _state(answer.json())
 
@@ -125,6 +128,7 @@ def _state(raw: dict[str, Any]) -> WorkloadState:
         http=raw["http"],
         grpc=raw["grpc"],
         settled=raw["settled"],
+        rolled=raw["settled"],
         canary=_canary(raw.get("canary")),
         memory=raw.get("rss_bytes") or None,
     )

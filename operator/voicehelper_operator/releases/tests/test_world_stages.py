@@ -10,6 +10,7 @@ from voicehelper_crds import Cell, CellRelease, Tenant
 
 from voicehelper_operator.releases.progress import entries
 from voicehelper_operator.releases.tests.test_world import (
+    API,
     FIRST,
     NEXT,
     STEP,
@@ -130,15 +131,54 @@ async def test_a_cell_that_sleeps_wakes_with_what_it_ran_and_then_has_stages():
 
 async def test_where_nothing_can_stay_beside_it_is_refused(monkeypatch: pytest.MonkeyPatch):
     world = await staged_world(1)
-    monkeypatch.setattr(type(world.runtime), "canaries", False)
+    monkeypatch.setattr(type(world.runtime), "canaries", frozenset())
     world.restart()
     await world.store.apply(staged())
     await world.settle()
     release = await world.store.get(CellRelease, "next")
     assert release.status.phase == "Refused"
     assert {item.reason for item in release.status.conditions} == {"StagesNotSupported", "Refused"}
+    told = next(item.message for item in release.status.conditions if item.type == "Accepted")
+    assert told.startswith("cell-0: no release can be tried beside services that call each other by name")
     await world.store.apply(staged([]))
     assert (await go_on(world)).status.phase == "Complete"
+
+
+async def expanded_too(world: World) -> None:
+    """One more cell, whose topology has no stages; no runtime of memory tells the two apart."""
+    world.runtime.topologies = frozenset({"compact", "expanded"})  # type: ignore[misc]
+    meta = {"name": "wide", "labels": {"topology": "expanded"}}
+    await world.store.apply({**API, "kind": "Cell", "metadata": meta, "spec": {"topology": "expanded"}})
+    await world.settle()
+    assert (await world.store.get(Cell, "wide")).status.phase == "Ready"
+
+
+async def test_a_release_with_stages_is_refused_where_a_cell_is_expanded():
+    world = await staged_world(1)
+    await expanded_too(world)
+    await world.store.apply(staged())
+    await world.settle()
+    release = await world.store.get(CellRelease, "next")
+    told = {item.type: (item.reason, item.message) for item in release.status.conditions}
+    assert release.status.phase == "Refused" and told["Accepted"][0] == "StagesNotSupported"
+    assert told["Accepted"][1].startswith("wide: ") and "spec.cellSelector" in told["Accepted"][1]
+    await world.store.apply(
+        {**API, "kind": "Cell", "metadata": {"name": "cell-0", "labels": {"tier": "one"}}, "spec": {}}
+    )
+    await world.store.apply(staged(cellSelector={"matchLabels": {"tier": "one"}}))
+    assert (await go_on(world)).status.phase == "Complete"
+    assert (await world.store.get(Cell, "wide")).status.release == FIRST
+
+
+async def test_a_cell_that_is_expanded_meanwhile_is_left_out():
+    world = await staged_world(1)
+    await world.store.apply(staged())
+    await at_weight(world, 20)
+    await expanded_too(world)
+    release = await go_on(world)
+    assert release.status.phase == "Complete"
+    assert [entry.cell for _, entry in entries(release.status)] == ["cell-0"]
+    assert (await world.store.get(Cell, "wide")).status.release == FIRST
 
 
 @pytest.mark.parametrize("errors", [0.0, 0.3])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from voicehelper_core.call_graph import SERVICES, Need, callees, callers
+
+from voicehelper_operator.workloads.interface import WorkloadSpec
 
 HTTP, GRPC, PROBE = 8080, 9090, 9091
 
@@ -23,6 +25,8 @@ class Component:
     callees: frozenset[str] = frozenset()
     """Components of the cell that it calls."""
     entered_by_router: bool = False
+    tried: bool = False
+    """Whether it is the release that is tried beside the one that serves."""
 
     @property
     def command(self) -> tuple[str, ...]:
@@ -37,6 +41,8 @@ class Component:
     @property
     def file(self) -> str:
         """Name of its settings in the cell's Secret."""
+        if self.tried:
+            return "canary.json"
         return f"{self.service}.json" if self.service else "config.json"
 
 
@@ -58,11 +64,27 @@ _EXPANDED = tuple(
     for service, about in SERVICES.items()
 )
 TOPOLOGIES = {"compact": _COMPACT, "expanded": _EXPANDED}
+CANARY = replace(_COMPACT[0], name="canary", tried=True)
+"""What a release is tried in, beside a compact cell. The services of an expanded one call each other by name: those of
+a second set would need names, certificates and policies of their own (ADR 25)."""
+CANARIES = frozenset({"compact"})
+"""Topologies beside which a release can be tried."""
 
 
 def components(topology: str) -> tuple[Component, ...]:
     """Of a topology."""
     return TOPOLOGIES[topology]
+
+
+def canary(spec: WorkloadSpec) -> WorkloadSpec | None:
+    """What runs beside a cell: a release that is tried, or was and still may have requests."""
+    return (spec.tried or spec.leaving) if spec.topology in CANARIES else None
+
+
+def running(spec: WorkloadSpec) -> list[tuple[Component, WorkloadSpec]]:
+    """All components of a cell, each with the release and the settings that it runs with."""
+    beside = canary(spec)
+    return [*((part, spec) for part in components(spec.topology)), *([(CANARY, beside)] if beside else [])]
 
 
 def entry(topology: str) -> str:

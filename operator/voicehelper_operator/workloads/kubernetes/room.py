@@ -16,9 +16,11 @@ from voicehelper_operator.workloads.kubernetes.manifests import Manifest
 from voicehelper_operator.workloads.kubernetes.objects import Objects, stamped
 
 
-def kept(objects: Objects, wanted: Sequence[Manifest]) -> list[Manifest]:
-    """What is wanted now, of stamped manifests."""
-    if all(_settled(objects, manifest) for manifest in wanted if kind_of(manifest) is k.DEPLOYMENT):
+def kept(objects: Objects, cell_id: str, wanted: Sequence[Manifest]) -> list[Manifest]:
+    """What is wanted now, of stamped manifests. A step, which knows nothing of what else runs, takes no room away."""
+    deployments = [manifest for manifest in wanted if kind_of(manifest) is k.DEPLOYMENT]
+    alone = states.newest(deployments, objects.of(cell_id, k.POD))
+    if deployments and alone and all(_settled(objects, manifest) for manifest in deployments):
         return [*wanted]
     return [_roomy(objects, item) if kind_of(item) is k.RESOURCE_QUOTA else item for item in wanted]
 

@@ -12,8 +12,16 @@ from voicehelper_core.kubernetes_api.client import Object
 from voicehelper_core.kubernetes_api.kinds import kind_of
 
 from voicehelper_operator.workloads.interface import WorkloadSpec, WorkloadState, workload_name
-from voicehelper_operator.workloads.kubernetes import manifests, naming, ownership, room, states, steps
-from voicehelper_operator.workloads.kubernetes.components import GRPC, HTTP, TOPOLOGIES, components, entry
+from voicehelper_operator.workloads.kubernetes import canaries, manifests, naming, ownership, room, states, steps
+from voicehelper_operator.workloads.kubernetes.components import (
+    CANARIES,
+    CANARY,
+    GRPC,
+    HTTP,
+    TOPOLOGIES,
+    components,
+    entry,
+)
 from voicehelper_operator.workloads.kubernetes.manifests import Manifest
 from voicehelper_operator.workloads.kubernetes.objects import Objects, stamped
 from voicehelper_operator.workloads.kubernetes.settings import KubernetesSettings
@@ -27,7 +35,7 @@ class KubernetesRuntime:
 
     topologies = frozenset(TOPOLOGIES)
     seamless = True
-    canaries = False
+    canaries = CANARIES
 
     def __init__(self, api: Api, settings: KubernetesSettings) -> None:
         self._api, self._settings, self._objects = api, settings, Objects(api)
@@ -49,7 +57,7 @@ class KubernetesRuntime:
             pods = states.running(self._objects.of(cell_id, k.POD))
             return bool(self._objects.of(cell_id, k.NAMESPACE)), bool(pods)
         rolled = all(map(states.settled, self._objects.of(cell_id, k.DEPLOYMENT)))
-        return state.ready, rolled, state.settled, state.restarts, state.message
+        return state.ready, rolled, state.settled, state.restarts, state.message, state.canary
 
     async def ensure(self, spec: WorkloadSpec) -> WorkloadState:
         await self._apply(spec, manifests.of_cell(spec, self._settings))
@@ -101,7 +109,7 @@ class KubernetesRuntime:
     async def _apply(self, spec: WorkloadSpec, wanted: list[Manifest], *, prune: bool = True) -> None:
         """Write what is not as it should be. Raises Conflict at the end where others own a field."""
         await self._until_synced()
-        wanted = room.kept(self._objects, [stamped(manifest) for manifest in wanted])
+        wanted = room.kept(self._objects, spec.cell_id, [stamped(manifest) for manifest in wanted])
         unwanted: list[tuple[k.Kind, Object]] = []
         if prune:
             self._objects.want(spec.cell_id, wanted)
@@ -117,7 +125,7 @@ class KubernetesRuntime:
                 if "fields" not in conflict.extra:
                     raise
                 conflicts.append(conflict)
-        for kind, item in unwanted:
+        for kind, item in canaries.removable(unwanted, self._objects.of(spec.cell_id, k.POD)):
             await self._api.delete(kind, item["metadata"]["name"], item["metadata"].get("namespace"))
         if conflicts:
             raise errors.Conflict("; ".join(conflict.detail for conflict in conflicts)[:1000], fields=[
@@ -129,46 +137,49 @@ class KubernetesRuntime:
 
         Raises Unavailable until they are gone.
         """
-        former = [item for kind, item in unwanted if kind is k.DEPLOYMENT]
+        former = [item for kind, item in unwanted if kind is k.DEPLOYMENT and not canaries.is_one(item)]
         for item in former:
             await self._api.delete(k.DEPLOYMENT, item["metadata"]["name"], item["metadata"]["namespace"])
-        names = {component.name for component in components(spec.topology)} | {naming.STEP_COMPONENT}
+        parts = {component.name for component in components(spec.topology)}
+        names = parts | {naming.STEP_COMPONENT, CANARY.name}
         pods = self._objects.of(spec.cell_id, k.POD)
         if former or any(item["metadata"]["labels"].get(naming.COMPONENT) not in names for item in pods):
             raise errors.Unavailable("the services of the former topology come to their end")
 
     def _state(self, cell_id: str) -> WorkloadState | None:
-        deployments, pods = self._objects.of(cell_id, k.DEPLOYMENT), self._objects.of(cell_id, k.POD)
+        every, every_pod = self._objects.of(cell_id, k.DEPLOYMENT), self._objects.of(cell_id, k.POD)
+        deployments = [item for item in every if not canaries.is_one(item)]
         if not deployments or all(item["spec"].get("replicas") == 0 for item in deployments):
             return None
+        pods = [item for item in every_pod if not canaries.is_one(item)]
+        tried = [item for item in every_pod if canaries.is_one(item)]
+        canary = canaries.state(every, tried, self._address(cell_id, CANARY.name))
         ready = all(states.available(item) for item in deployments)
         rolled = all(states.settled(item) for item in deployments)
         message = "" if rolled else states.trouble(deployments, pods)
+        release = states.release(deployments[0]["spec"]["template"])
+        if canary is not None and canary.release != release and canary.message and not message:
+            message = f"release {canary.release}: {canary.message}"
         names = {item["metadata"]["name"] for item in deployments}
         door = next((entry(topology) for topology in TOPOLOGIES if entry(topology) in names), "")
-        address = next(
-            (
-                item["spec"]["clusterIP"]
-                for item in self._objects.of(cell_id, k.SERVICE)
-                if item["metadata"]["name"] == door
-            ),
-            "",
-        )
+        address = self._address(cell_id, door)
         return WorkloadState(
             ready=ready and bool(address),
             state="ready" if ready else "starting",
             restarts=states.restarts(pods),
             message=message,
-            release=_release(deployments[0]),
+            release=release,
             http=f"{address}:{HTTP}",
             grpc=f"{address}:{GRPC}",
-            settled=rolled and states.newest(deployments, pods),
+            settled=rolled and canary is None and states.newest(every, every_pod),
+            canary=canary,
+            rolled=rolled,
         )
 
-
-def _release(deployment: Object) -> str:
-    image: str = deployment["spec"]["template"]["spec"]["containers"][0]["image"]
-    return image.rpartition("@")[2] if "@" in image else image.rpartition(":")[2]
+    def _address(self, cell_id: str, name: str) -> str:
+        """Of a Service; empty while it is not there."""
+        found = (item for item in self._objects.of(cell_id, k.SERVICE) if item["metadata"]["name"] == name)
+        return next((str(item["spec"]["clusterIP"]) for item in found), "")
 
 
 def _left(namespace: Object) -> str:

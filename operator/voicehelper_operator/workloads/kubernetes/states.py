@@ -16,6 +16,19 @@ def available(deployment: Object) -> bool:
     return int((deployment.get("status") or {}).get("availableReplicas") or 0) > 0
 
 
+def answers(deployment: Object, pods: Iterable[Object]) -> bool:
+    """Whether at least one of its pods answers, and none that stays has another release."""
+    wanted = release(deployment["spec"]["template"])
+    staying = (pod for pod in running(pods) if not pod["metadata"].get("deletionTimestamp"))
+    return available(deployment) and all(release(pod) == wanted for pod in staying)
+
+
+def release(item: Object) -> str:
+    """Of a pod, or of a template of pods."""
+    image: str = item["spec"]["containers"][0]["image"]
+    return image.rpartition("@")[2] if "@" in image else image.rpartition(":")[2]
+
+
 def settled(deployment: Object) -> bool:
     """Whether all pods are those of the newest template, and all answer."""
     status, wanted = deployment.get("status") or {}, deployment["spec"].get("replicas", 1)

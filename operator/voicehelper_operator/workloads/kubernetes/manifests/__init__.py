@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from voicehelper_operator.workloads.interface import WorkloadSpec
-from voicehelper_operator.workloads.kubernetes.components import components
+from voicehelper_operator.workloads.kubernetes.components import running
 from voicehelper_operator.workloads.kubernetes.manifests import (
     autoscaler,
     bounds,
@@ -33,8 +33,8 @@ def of_cell(spec: WorkloadSpec, settings: KubernetesSettings, *, asleep: bool = 
     secret, scaled = credentials.render(spec), spec.topology == "expanded" and bool(settings.autoscaler_metrics)
     replicas = 0 if asleep else None if scaled else spec.size.replicas
     found = [*of_space(spec, settings), secret]
-    for component in components(spec.topology):
-        found += deployment.render(spec, settings, component, secret, replicas)
+    for component, told in running(spec):
+        found += deployment.render(told, settings, component, secret, replicas)
         if scaled:
             found.append(autoscaler.render(spec, component.name, settings.autoscaler_metrics))
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from voicehelper_operator.workloads.interface import Size, WorkloadSpec
-from voicehelper_operator.workloads.kubernetes.components import components
+from voicehelper_operator.workloads.kubernetes.components import running
 from voicehelper_operator.workloads.kubernetes.manifests import quantities
 from voicehelper_operator.workloads.kubernetes.manifests.types import Manifest, manifest
 
@@ -27,7 +27,7 @@ def resources(size: Size) -> dict[str, dict[str, str]]:
 
 def render(spec: WorkloadSpec) -> list[Manifest]:
     """ResourceQuota and LimitRange."""
-    size, count = spec.size, len(components(spec.topology))
+    size, count = spec.size, len(running(spec))
     replicas, spare = (size.replicas, 0) if spec.topology == "compact" else (size.most_replicas, count)
     pods = count * replicas + spare + _SPARE_PODS
     cpu, memory = quantities.milli_cpu(size.cpu), quantities.mebibytes(size.memory)

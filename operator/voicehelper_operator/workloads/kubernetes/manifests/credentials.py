@@ -12,7 +12,7 @@ from voicehelper_core.certificates import CA_FILE, CERTIFICATE_FILE, KEY_FILE
 
 from voicehelper_operator.workloads.interface import WorkloadSpec
 from voicehelper_operator.workloads.kubernetes import naming
-from voicehelper_operator.workloads.kubernetes.components import GRPC, HTTP, PROBE, Component, components
+from voicehelper_operator.workloads.kubernetes.components import GRPC, HTTP, PROBE, Component, running
 from voicehelper_operator.workloads.kubernetes.manifests.types import Manifest, manifest
 
 FOLDER, FILE = "/etc/voicehelper", "config.json"
@@ -22,8 +22,8 @@ _CERTIFICATES = {"tls_ca_file": CA_FILE, "tls_certificate_file": CERTIFICATE_FIL
 def render(spec: WorkloadSpec) -> Manifest:
     """The Secret that a cell's pods mount, each its own files of it."""
     files: dict[str, str] = {}
-    for component in components(spec.topology):
-        files[component.file] = json.dumps(_config(spec, component), sort_keys=True, default=str)
+    for component, told in running(spec):
+        files[component.file] = json.dumps(_config(told, component), sort_keys=True, default=str)
         if component.service:
             given = spec.services[component.service].files
             files |= {f"{component.service}.{name}": text for name, text in given.items()}

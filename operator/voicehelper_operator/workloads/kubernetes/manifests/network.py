@@ -7,7 +7,7 @@ from typing import Any
 
 from voicehelper_operator.workloads.interface import WorkloadSpec
 from voicehelper_operator.workloads.kubernetes import naming
-from voicehelper_operator.workloads.kubernetes.components import GRPC, HTTP, Component, components
+from voicehelper_operator.workloads.kubernetes.components import GRPC, HTTP, Component, running
 from voicehelper_operator.workloads.kubernetes.manifests.types import Manifest, manifest
 from voicehelper_operator.workloads.kubernetes.settings import KubernetesSettings, Peer
 
@@ -24,7 +24,7 @@ def render(spec: WorkloadSpec, settings: KubernetesSettings) -> list[Manifest]:
     closed = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     return [
         manifest("networking.k8s.io/v1", "NetworkPolicy", spec, "default-deny", spec=closed),
-        *(_component(spec, settings, component) for component in components(spec.topology)),
+        *(_component(spec, settings, component) for component, _ in running(spec)),
         _step(spec, settings),
     ]
 

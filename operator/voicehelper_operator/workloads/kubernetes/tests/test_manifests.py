@@ -44,6 +44,20 @@ SPECS = {
         cell="globex",
         size=Size("4", "4Gi", 3, "voicehelper-dedicated"),
     ),
+    "canary": WorkloadSpec(
+        CELL,
+        "r1",
+        {"cell_id": CELL, "release": "r1", "postgres_dsn": "postgresql://c:secret@192.0.2.10/v"},
+        cell="shared-1",
+        size=Size(replicas=2),
+        tried=WorkloadSpec(
+            CELL,
+            "r2",
+            {"cell_id": CELL, "release": "r2", "postgres_dsn": "postgresql://c:secret@192.0.2.10/v"},
+            cell="shared-1",
+            size=Size(replicas=2),
+        ),
+    ),
     "expanded": WorkloadSpec(
         CELL,
         "r1",
@@ -84,6 +98,53 @@ def test_the_walls_come_before_anything_that_runs():
     assert kinds[0] == "Namespace"
     assert kinds.index("Deployment") > max(index for index, kind in enumerate(kinds) if kind == "NetworkPolicy")
     assert {"Deployment", "Secret"}.isdisjoint(manifest["kind"] for manifest in of_space(SPECS["shared"], SETTINGS))
+
+
+def named(manifests, kind):
+    return {item["metadata"]["name"]: item for item in manifests if item["kind"] == kind}
+
+
+def test_what_serves_is_not_touched_by_what_is_tried_beside_it():
+    tried, alone = (of_cell(spec, SETTINGS) for spec in (SPECS["canary"], replace(SPECS["canary"], tried=None)))
+    for before in alone:
+        kind = before["kind"]
+        after = named(tried, kind)[before["metadata"]["name"]]
+        if kind == "Secret":
+            assert before["data"].items() < after["data"].items()
+        elif kind == "ResourceQuota":
+            assert (before["spec"]["hard"]["pods"], after["spec"]["hard"]["pods"]) == ("4", "6")
+        else:
+            assert before == after
+    assert len(tried) == len(alone) + 4, "a Deployment, its Service, what bounds its disruptions and its connections"
+
+
+def test_what_is_tried_may_do_what_serves_may_and_is_told_its_own_release():
+    manifests = of_cell(SPECS["canary"], SETTINGS)
+    for kind in ("NetworkPolicy", "Service", "PodDisruptionBudget", "Deployment"):
+        pair = [json.dumps(named(manifests, kind)[name]) for name in ("cell", "canary")]
+        as_serves = pair[1].replace('"canary"', '"cell"')
+        if kind == "Deployment":
+            assert "registry.example/voicehelper:r2" in as_serves
+            as_serves = as_serves.replace(":r2", ":r1").replace("canary.json", "config.json")
+            for name in ("canary", "cell"):
+                config = named(manifests, kind)[name]["spec"]["template"]["metadata"]["annotations"]
+                as_serves, pair[0] = (text.replace(*[*config.values(), ""]) for text in (as_serves, pair[0]))
+        assert as_serves == pair[0]
+    (secret,) = named(manifests, "Secret").values()
+    told = {name: json.loads(base64.b64decode(data))["release"] for name, data in secret["data"].items()}
+    assert told == {"config.json": "r1", "canary.json": "r2"}
+
+
+def test_what_leaves_is_as_it_was_while_it_was_tried():
+    spec = SPECS["canary"]
+    leaving = replace(spec.tried, leaving=spec.tried)
+    before, after = (named(of_cell(item, SETTINGS), "Deployment")["canary"] for item in (spec, leaving))
+    assert before == after
+
+
+def test_nothing_is_tried_beside_services_that_call_each_other():
+    expanded = replace(SPECS["expanded"], tried=SPECS["expanded"])
+    assert of_cell(expanded, SETTINGS) == of_cell(SPECS["expanded"], SETTINGS)
 
 
 def test_credentials_are_in_the_secret_only():

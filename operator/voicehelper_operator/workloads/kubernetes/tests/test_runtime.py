@@ -7,61 +7,14 @@ import contextlib
 from dataclasses import replace
 
 import pytest
-from voicehelper_core import errors, kubernetes_api, names
+from voicehelper_core import errors
 from voicehelper_core.kubernetes_api import kinds as k
 
 from voicehelper_operator.workloads.interface import Size, WorkloadSpec, workload_name
 from voicehelper_operator.workloads.kubernetes import naming
-from voicehelper_operator.workloads.kubernetes.runtime import KubernetesRuntime
-from voicehelper_operator.workloads.kubernetes.settings import KubernetesSettings
+from voicehelper_operator.workloads.kubernetes.tests.harness import Running, pretend_ready, until
 
 pytestmark = pytest.mark.integration
-SETTINGS = KubernetesSettings(image_repository="registry.example/voicehelper")
-
-
-class Running:
-    """A runtime whose changes are collected."""
-
-    def __init__(self, api):
-        self.runtime, self.changed = KubernetesRuntime(api, SETTINGS), []
-        self.task = asyncio.create_task(self._collect())
-
-    async def _collect(self):
-        async for name in self.runtime.changes():
-            self.changed.append(name)
-
-    async def end(self):
-        self.task.cancel()
-        await asyncio.gather(self.task, return_exceptions=True)
-
-
-@pytest.fixture
-async def api(api_server):
-    api = await kubernetes_api.connect(api_server.kubeconfig)
-    yield api
-    await api.close()
-
-
-@pytest.fixture
-async def running(api):
-    running = Running(api)
-    yield running
-    await running.end()
-
-
-@pytest.fixture
-async def spec(api):
-    cell_id = names.new_id()
-    yield WorkloadSpec(cell_id, "r1", {"cell_id": cell_id, "password": "one"}, cell="shared-1")
-    with contextlib.suppress(errors.NotFound):
-        await api.delete(k.NAMESPACE, naming.namespace(cell_id))
-
-
-async def until(condition, seconds=15):
-    async with asyncio.timeout(seconds):
-        while not (found := await condition()):
-            await asyncio.sleep(0.05)
-    return found
 
 
 async def versions(api, spec):
@@ -72,18 +25,6 @@ async def versions(api, spec):
             if kind is not k.RESOURCE_QUOTA:  # its controller counts
                 found[kind.name, item["metadata"]["name"]] = item["metadata"]["resourceVersion"]
     return found
-
-
-async def pretend_ready(api, spec, replicas=1):
-    """What kubelet and the deployment's controller would write."""
-    namespace = naming.namespace(spec.cell_id)
-    found = await api.get(k.DEPLOYMENT, "cell", namespace)
-    status = {
-        "observedGeneration": found["metadata"]["generation"], "replicas": replicas, "updatedReplicas": replicas,
-        "readyReplicas": replicas, "availableReplicas": replicas,
-    }  # fmt: skip
-    body = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "cell", "namespace": namespace}}
-    await api.apply({**body, "status": status}, manager="kubelet", force=True, subresource="status")
 
 
 async def test_made_once_and_written_no_more(api, running, spec):
