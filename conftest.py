@@ -22,22 +22,32 @@ from voicehelper_operator.slices.interface import CellRef
 from voicehelper_operator.slices.s3 import S3ObjectsSlice
 from xdist.scheduler import LoadScopeScheduling
 
-_PLATFORM, _OTHERS = "on the platform", "beside it"
-"""Groups of integration tests: ``make integration`` runs each in a process of its own (pytest-xdist)."""
+_FIRST, _SECOND = "on the platform", "beside it"
+"""Groups of integration tests, which take equally long: ``make integration`` runs each in a process of its own
+(pytest-xdist). In the second are those that need no platform, and some that have another one to themselves."""
+_ON_ANOTHER = (
+    "e2e/",
+    "embedded/voicehelper_embedded/tests/test_archive",
+    "embedded/voicehelper_embedded/tests/test_exp",
+)
 _NAMED = re.compile(r"\b(platform|attacker)\b\s*[,:)]")
 """The fixture, or one that the cells' tests have of it, as a parameter."""
 
 
 @cache
-def _group(path: str) -> str:
-    """Of the tests of a module, by its text and that of its folder's fixtures: who shares out tests collects none."""
+def _on_platform(path: str) -> bool:
+    """Whether a module's tests are, by its text and that of its folder's fixtures: who shares out collects none."""
     module = Path(__file__).parent / path
     texts = [file.read_text() for file in (module, module.parent / "conftest.py") if file.exists()]
-    return _PLATFORM if any(_NAMED.search(text) for text in texts) else _OTHERS
+    return any(_NAMED.search(text) for text in texts)
+
+
+def _group(path: str) -> str:
+    return _FIRST if _on_platform(path) and not path.startswith(_ON_ANOTHER) else _SECOND
 
 
 class TwoGroups(LoadScopeScheduling):
-    """Tests on the platform share one, so they stay together; API servers, Envoys and S3 servers go beside it.
+    """Tests on a platform share one, so they stay together.
 
     Marks do not do it: pytest-xdist 3.8 writes groups where pytest 9.2 does not look for them any more.
     """
@@ -52,14 +62,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> TwoGroups | 
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """What runs beside the platform gives way to it (with the processes that it starts): that one is timed."""
+    """What runs beside platforms gives way to them (with the processes that it starts): those are timed."""
     if "PYTEST_XDIST_WORKER" not in os.environ or not item.get_closest_marker("integration"):
         return
-    group = _group(item.nodeid.partition("::")[0])
-    if group == _OTHERS and "platform" in getattr(item, "fixturenames", ()):
+    on_platform = "platform" in getattr(item, "fixturenames", ())
+    if on_platform and not _on_platform(item.nodeid.partition("::")[0]):
         pytest.fail("name the fixture 'platform' in the module or the conftest.py beside it: its tests use it")
     if os.geteuid() == 0:
-        os.setpriority(os.PRIO_PROCESS, 0, 10 if group == _OTHERS else 0)
+        os.setpriority(os.PRIO_PROCESS, 0, 0 if on_platform else 10)
 
 
 @pytest.fixture(scope="session")

@@ -169,6 +169,7 @@ async def test_a_wrong_answer_that_only_the_probe_sees_never_gets_a_user(platfor
     assert set(running(platform).values()) == {current}
 
 
+@pytest.mark.thorough
 async def test_the_control_plane_dies_in_a_stage_and_goes_on(platform: Platform) -> None:
     current = running(platform)["globex"]
     install(platform, current, KILLED)

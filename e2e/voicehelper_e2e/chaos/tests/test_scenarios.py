@@ -25,7 +25,14 @@ def tenants(platform):
 
 @pytest.mark.integration
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(("name", "only"), [("poisoned-event", ""), ("frozen", "milvus"), ("wal-ceiling", "")])
+@pytest.mark.parametrize(
+    ("name", "only"),
+    [
+        ("poisoned-event", ""),
+        pytest.param("frozen", "milvus", marks=pytest.mark.thorough),
+        pytest.param("wal-ceiling", "", marks=pytest.mark.thorough),
+    ],
+)
 async def test_the_promise_is_kept(platform, tenants, name, only):
     names, ledger = tenants
     verdict = await play(name, FiredOn(platform), names, seed=1, fast=True, only=only, ledger=ledger)
