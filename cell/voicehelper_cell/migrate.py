@@ -20,7 +20,7 @@ async def migrate_service(dsn: str, cell_id: str, service: str) -> Migrated:
     """Upgrade one schema. Raises Unprocessable where this release cannot work with it."""
     folder = Path(__file__).parent / service / "migrations"
     migrations = Migrations(service, names.schema(cell_id, service), folder, {"cell_id": cell_id})
-    async with migrations.done(dsn, [f"SET LOCAL ROLE {names.owner_role(cell_id, service)}"]) as migrated:
+    async with migrations.done(dsn, role=names.owner_role(cell_id, service)) as migrated:
         await faults.point("cell.migrate.before")
     await faults.point("cell.migrate.recorded")
     return migrated

@@ -16,7 +16,7 @@ async def migrate(dsn: str) -> None:
 
     Raises Unprocessable where this release cannot work with it.
     """
-    async with _MIGRATIONS.done(dsn, [f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"]):
+    async with _MIGRATIONS.done(dsn, first=f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"):
         pass
 
 

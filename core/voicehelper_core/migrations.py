@@ -6,7 +6,7 @@ are left as they are (``revisions.py``).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,19 +46,21 @@ class Migrations:
         return str(ScriptDirectory.from_config(self._config()).get_current_head())
 
     @asynccontextmanager
-    async def done(self, dsn: str, first: Sequence[str] = ()) -> AsyncIterator[Migrated]:
-        """What has been done, within the transaction, which ends with the body; ``first`` are statements
-        before all others.
+    async def done(self, dsn: str, *, role: str = "", first: str = "") -> AsyncIterator[Migrated]:
+        """What has been done, within the transaction, which ends with the body.
 
-        Raises Unprocessable where this release cannot work with the schema.
+        It is done as ``role``, where one is named; ``first`` is a statement before the migrations. Raises Unprocessable
+        where this release cannot work with the schema.
         """
         url = urlunsplit(urlsplit(dsn)._replace(scheme="postgresql+asyncpg"))
         engine = create_async_engine(url, poolclass=NullPool)
         try:
             async with engine.begin() as connection:
+                if role:  # a cell's login may not even lock
+                    await connection.execute(text(f"SET LOCAL ROLE {role}"))
                 await connection.execute(text(f"SELECT pg_advisory_xact_lock(hashtext('{self.schema}.migrate'))"))
-                for statement in first:
-                    await connection.execute(text(statement))
+                if first:
+                    await connection.execute(text(first))
                 yield await connection.run_sync(self._upgrade)
         finally:
             await engine.dispose()
