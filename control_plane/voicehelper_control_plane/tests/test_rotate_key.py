@@ -48,7 +48,9 @@ def test_a_patch_of_the_secret():
     assert len(KeyRing.of(json.loads(base64.b64decode(patch["data"]["signing-key.json"]))).keys) == 2
 
 
-@pytest.mark.parametrize("given", ["", "{}", "no", json.dumps(OLD.as_dict(private=False))])
+@pytest.mark.parametrize(
+    "given", ["", "{}", "no", json.dumps(OLD.as_dict(private=False))], ids=["nothing", "no key", "no JSON", "public"]
+)
 def test_what_is_refused_writes_nothing(given):
     made = io.StringIO()
     for text in (given, rotated(FILE)):
