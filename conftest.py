@@ -28,7 +28,6 @@ _FIRST, _SECOND = "on the platform", "beside it"
 _ON_ANOTHER = (
     "e2e/",
     "embedded/voicehelper_embedded/tests/test_archive",
-    "embedded/voicehelper_embedded/tests/test_exp",
 )
 _NAMED = re.compile(r"\b(platform|attacker)\b\s*[,:)]")
 """The fixture, or one that the cells' tests have of it, as a parameter."""

@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-import asyncpg
 import pytest
 from voicehelper_cell.placements import Placements
 from voicehelper_cli.isolation.arena import Arena
 from voicehelper_cli.isolation.model import Outcome
 from voicehelper_cli.isolation.tests import mutants
 from voicehelper_cli.isolation.tests.mutants import proof
-from voicehelper_core import names
 from voicehelper_embedded.tests import archived_tenant as world
 from voicehelper_embedded.tests.test_release import (
     ended,
@@ -45,30 +43,6 @@ async def test_an_old_cell_that_goes_on_serving(field: Arena, monkeypatch: pytes
     async with mutants.cell(field) as changed:
         report = await proof(changed, "moves.moved")
     assert report.findings == ["moves.old-cell"], report.verdict
-
-
-async def test_rows_that_a_move_leaves_behind(field: Arena, platform: Platform) -> None:
-    schema = names.schema(field.victim.cell_id, "conversation")
-    connection = await asyncpg.connect(platform.postgres_dsn)
-    try:
-        await connection.execute(
-            f"CREATE FUNCTION {schema}.keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;"
-            f" CREATE TRIGGER keep BEFORE DELETE ON {schema}.conversations"
-            f" FOR EACH ROW EXECUTE FUNCTION {schema}.keep();"
-            f" ALTER TABLE {schema}.conversations ENABLE ALWAYS TRIGGER keep"
-        )
-        try:
-            report = await proof(field, "moves.moved")
-        finally:
-            await connection.execute(f"DROP FUNCTION {schema}.keep() CASCADE")
-            moved = await connection.fetch(
-                f"DELETE FROM {schema}.conversations WHERE tenant_id NOT IN (SELECT tenant_id FROM"
-                f" {names.placement_schema(field.victim.cell_id)}.tenants) RETURNING 1"
-            )
-    finally:
-        await connection.close()
-    assert report.findings == ["moves.left"], report.verdict
-    assert moved
 
 
 @pytest.mark.parametrize("name", BUILDS)

@@ -64,7 +64,6 @@ def _raw_paths(config: dict[str, Any]) -> None:
 ROUTER: list[tuple[str, Change, tuple[str, ...], str | None]] = [
     ("nothing", _unchanged, ("router", "tokens.forged", "tokens.misused", "http.logins"), None),
     ("agreement of header and token", without("rbac"), ("router.tenant-header",), "router.agreement"),
-    ("agreement, with x-canary", without("rbac"), ("canary.header",), "router.agreement"),
     ("verification of tokens", _any_token, ("tokens.forged",), "router.token.signature"),
     ("issuer", _drop("issuer"), ("tokens.misused",), "router.token.issuer"),
     ("audience", _drop("audiences"), ("tokens.misused",), "router.token.audience"),
