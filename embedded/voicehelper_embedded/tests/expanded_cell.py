@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -26,6 +24,7 @@ from voicehelper_core.certificates import Certificates, renewed
 from voicehelper_core.embedded_secrets import FileSecretStore
 from voicehelper_core.errors import Unavailable
 from voicehelper_embedded.context import DATABASE, HOST
+from voicehelper_embedded.ports import pick
 from voicehelper_embedded.throwaway import Platform, tenant
 from voicehelper_operator.settings import OperatorSettings
 from voicehelper_operator.slices.credentials import CellCredentials, service_password
@@ -41,17 +40,13 @@ TENANTS = {"acme": "acme-elsewhere", "globex": "globex-elsewhere"}
 """Of this cell, by what tests call them. The real ``acme`` would keep what it said here in the shared analytics."""
 
 
-_PORTS = iter(random.sample(range(10_000, 15_000), 1000))
-"""Below those that systems give to connections, and that platforms take: one of them could get it meanwhile."""
+_taken: set[int] = set()
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
-    for port in _PORTS:
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind((HOST, port))
-            return port
-    raise RuntimeError("there is no free port left")
+    """A port that nobody listens on now, and that no system gives to a connection meanwhile."""
+    _taken.add(port := pick(_taken))
+    return port
 
 
 @dataclass
