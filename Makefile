@@ -36,7 +36,7 @@ clean: ## Stop everything and remove data and users (packages and caches stay)
 test: quick integration ## Run the quick tests, then the integration tests
 
 .PHONY: quick
-quick: env ## Run the quick tests only, one process a core (about a minute and a half on two)
+quick: env ## Run the quick tests only, one process a core (about three minutes on two)
 	@$(BIN)/python -m pytest -n logical -m "not integration and not cluster" $(ARGS)
 
 .PHONY: integration
