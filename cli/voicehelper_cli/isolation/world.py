@@ -13,7 +13,7 @@ from typing import Any
 
 from voicehelper_core import errors, names
 from voicehelper_core.ports import SecretStore
-from voicehelper_crds import Cell, CellClass, Tenant, TenantMove, TenantPlan
+from voicehelper_crds import Cell, CellClass, Tenant, TenantPlan
 
 from voicehelper_cli.client import Credentials
 from voicehelper_cli.failures import Failure
@@ -23,7 +23,7 @@ from voicehelper_cli.resources import Resources, condition, wait_condition, wait
 LABEL = "voicehelper.io/isolation-proof"
 READY_SECONDS, REMOVE_SECONDS = 240.0, 120.0
 _STALE = timedelta(minutes=20)
-_KINDS = (TenantMove, Tenant, Cell, TenantPlan, CellClass)
+_KINDS = (Tenant, Cell, TenantPlan, CellClass)
 
 
 @dataclass(slots=True)

@@ -10,11 +10,9 @@ MODULES: tuple[str, ...] = (
     "attacks.smuggling",
     "attacks.tokens",
     "attacks.direct",
-    "attacks.canary",
     "attacks.rpc",
     "attacks.ports",
     "attacks.reborn",
-    "attacks.moved",
     "attacks.keys",
 )
 """Modules of attacks below ``voicehelper_cli.isolation``, in the order in which they run.

@@ -14,44 +14,36 @@ from voicehelper_cli.isolation.plant import CONVERSATIONS
 @attack("cell.direct", surface="cell", needs=("neighbour", "stranger"))
 async def direct(arena: Arena, tried: Recorder) -> None:
     """The cell checks token, tenant header and placement again for whoever reaches its port."""
-    await show_foreign(arena, tried, f"http://{arena.victim.cell_http}", "cell")
-
-
-async def show_foreign(arena: Arena, tried: Recorder, url: str, door: str) -> None:
-    """Tokens of others and none, at a process of the victim's cell; findings begin with ``door``."""
-    theirs = arena.victim.name
+    url, theirs = f"http://{arena.victim.cell_http}", arena.victim.name
     mine, far = arena.neighbour, arena.stranger
     token = ("Authorization", f"Bearer {await mine.token()}")
     other = ("Authorization", f"Bearer {await far.token()}")
     cases = (
-        ("another tenant's token, the victim's header", NEIGHBOUR, "tenant-header",
+        ("another tenant's token, the victim's header", NEIGHBOUR, "cell.tenant-header",
          [("X-Tenant-ID", theirs), token]),
-        ("two headers, own first", NEIGHBOUR, "tenant-header",
+        ("two headers, own first", NEIGHBOUR, "cell.tenant-header",
          [("X-Tenant-ID", mine.name), ("X-Tenant-ID", theirs), token]),
-        ("two headers, own last", NEIGHBOUR, "tenant-header",
+        ("two headers, own last", NEIGHBOUR, "cell.tenant-header",
          [("X-Tenant-ID", theirs), ("X-Tenant-ID", mine.name), token]),
-        ("a header with a comma", NEIGHBOUR, "tenant-header", [("X-Tenant-ID", f"{mine.name},{theirs}"), token]),
-        ("a token of another cell", STRANGER, "placement", [other]),
-        ("a token of another cell and its header", STRANGER, "placement", [("X-Tenant-ID", far.name), other]),
-        ("a token of another cell, the victim's header", STRANGER, "placement", [("X-Tenant-ID", theirs), other]),
-        ("identity headers and no token", NOBODY, "token",
+        ("a header with a comma", NEIGHBOUR, "cell.tenant-header", [("X-Tenant-ID", f"{mine.name},{theirs}"), token]),
+        ("a token of another cell", STRANGER, "cell.placement", [other]),
+        ("a token of another cell and its header", STRANGER, "cell.placement", [("X-Tenant-ID", far.name), other]),
+        ("a token of another cell, the victim's header", STRANGER, "cell.placement", [("X-Tenant-ID", theirs), other]),
+        ("identity headers and no token", NOBODY, "cell.token",
          [("X-Tenant-ID", theirs), ("X-Token-Tenant", theirs), ("X-User-Id", arena.facts["user_id"])]),
     )  # fmt: skip
-    for name, by, guard, headers in cases:
+    for name, by, finding, headers in cases:
         for path in (f"{CONVERSATIONS}?limit=100", f"{CONVERSATIONS}/{arena.facts['conversation_id']}/messages"):
             answer = await wire.exchange(url, wire.request("GET", path, [*headers, ("Connection", "close")]))
             tried.expect(
-                answer.status in (400, 401, 403), f"GET {path} at the {door}'s port with {name}", answer.text, by=by,
-                finding=f"{door}.{guard}", reason=f"it was answered with {answer.status}", sent=[theirs, path],
+                answer.status in (400, 401, 403), f"GET {path} at the cell's port with {name}", answer.text, by=by,
+                finding=finding, reason=f"it was answered with {answer.status}", sent=[theirs, path],
             )  # fmt: skip
     answer = await wire.exchange(
         url, wire.request("GET", CONVERSATIONS, [token, ("X-User-Id", arena.facts["user_id"]), ("Connection", "close")])
     )
     tried.judge(
-        f"one's own list at the {door}'s port with X-User-Id of the victim",
-        answer.text,
-        by=NEIGHBOUR,
-        finding=f"{door}.user",
+        "one's own list at the cell's port with X-User-Id of the victim", answer.text, by=NEIGHBOUR, finding="cell.user"
     )
 
 
@@ -79,7 +71,7 @@ async def no_token(arena: Arena, tried: Recorder) -> None:
             answer = await wire.exchange(url, data)
             tried.expect(
                 answer.status == 401, f"{route.method} {path} without a token, at the {door}", answer.text, by=NOBODY,
-                finding="token", reason=f"it was answered with {answer.status}", sent=[path, arena.victim.name],
+                finding=f"{door}.token", reason=f"it was answered with {answer.status}", sent=[path, arena.victim.name],
             )  # fmt: skip
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import asyncpg
 from voicehelper_core import names
@@ -13,6 +15,28 @@ from voicehelper_cli.isolation.attack import Recorder, attack
 from voicehelper_cli.isolation.model import SAME_CELL
 from voicehelper_cli.isolation.stores import sql_session as sql
 
+_TENANTS = (
+    "SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id'"
+    " WHERE c.relnamespace = $1::regnamespace AND c.relkind IN ('r', 'p') AND c.relname <> 'outbox' ORDER BY 1"
+)
+
+
+@asynccontextmanager
+async def tenant(
+    connection: asyncpg.Connection, cell_id: str, service: str, tenant_id: str | None
+) -> AsyncIterator[None]:
+    """As the workload's database sessions are: the service's role and the tenant, to the end of a transaction."""
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        role, schema = names.service_role(cell_id, service), names.schema(cell_id, service)
+        await connection.execute(f"SET LOCAL ROLE {role}; SET LOCAL search_path = {schema}")
+        if tenant_id is not None:
+            await connection.execute("SELECT set_config('app.tenant_id', $1, true)", tenant_id)
+        yield
+    finally:
+        await transaction.rollback()
+
 
 @attack("sql.rls", surface="postgres")
 async def rls(arena: Arena, tried: Recorder) -> None:
@@ -20,16 +44,16 @@ async def rls(arena: Arena, tried: Recorder) -> None:
     cell, victim, other = arena.victim.cell_id, arena.victim.tenant_id, arena.neighbour.tenant_id
     async with sql.session(arena, arena.neighbour) as connection:
         for service in names.SERVICES:
-            tables = await sql.tables_of(connection, cell, service)
+            tables = [row[0] for row in await connection.fetch(_TENANTS, names.schema(cell, service))]
             await _settings(connection, tried, names.schema(cell, service))
             for table in tables:
-                async with sql.tenant(connection, cell, service, victim):
+                async with tenant(connection, cell, service, victim):
                     planted = await connection.fetchval(f"SELECT count(*) FROM {table}")
                 for who in (other, "", None):
                     as_whom = {None: "without app.tenant_id", "": "with an empty app.tenant_id"}.get(
                         who, "as neighbour"
                     )
-                    async with sql.tenant(connection, cell, service, who):
+                    async with tenant(connection, cell, service, who):
                         finding = f"sql.rls.{table}"
                         for query, sees in (
                             (f"SELECT t::text, tenant_id FROM {table} t", None),
@@ -48,7 +72,7 @@ async def rls(arena: Arena, tried: Recorder) -> None:
                                 finding=finding,
                                 reason=f"{seen} rows of others were seen",
                             )
-                async with sql.tenant(connection, cell, service, other):
+                async with tenant(connection, cell, service, other):
                     for statement in (
                         f"SELECT set_config('row_security', 'off', true) FROM {table} WHERE tenant_id = '{victim}'",
                         f"UPDATE {table} SET tenant_id = '{victim}'",
@@ -119,7 +143,7 @@ async def rows_of_others(arena: Arena, tried: Recorder) -> None:
     facts = {"conversation": conversation, "document": document, "message": arena.facts["message_id"]}
     async with sql.session(arena, arena.neighbour) as connection:
         for service, statement in (("conversation", message), ("conversation", event), ("knowledge", chunk)):
-            async with sql.tenant(connection, cell, service, other):
+            async with tenant(connection, cell, service, other):
                 mine = statement.format(tenant=victim, **facts)
                 got = await sql.answer(connection, mine)
                 sql.judge(
@@ -131,7 +155,7 @@ async def rows_of_others(arena: Arena, tried: Recorder) -> None:
                 key = (asyncpg.ForeignKeyViolationError,)
                 sql.judge(tried, hung, got, finding="sql.rows.reference", by=SAME_CELL, also=key, reason=reason)
         for service in names.SERVICES:
-            async with sql.tenant(connection, cell, service, other):
+            async with tenant(connection, cell, service, other):
                 for statement, finding in (
                     ("SELECT * FROM outbox", "sql.outbox"),
                     ("UPDATE outbox SET topic = 'x'", "sql.outbox"),
@@ -161,7 +185,7 @@ async def outbox_topic(arena: Arena, tried: Recorder) -> None:
     async with sql.session(arena, arena.stranger) as connection:
         for service, name in (("conversation", "conversation"), ("knowledge", "document")):
             topic = names.topic(arena.victim.cell_id, f"{name}.events")
-            async with sql.tenant(connection, cell, service, stranger):
+            async with tenant(connection, cell, service, stranger):
                 statement = _event(stranger, name, topic=topic)
                 # The row itself cannot be read back by the workload; the statement's own RETURNING needs that right.
                 got = await sql.answer(connection, f"{statement} RETURNING topic")
@@ -198,7 +222,7 @@ async def outbox_tenant(arena: Arena, tried: Recorder) -> None:
                 (stranger, f'{{"tenant_id": "{stranger}", "tenant\\u005fid": "{victim}"}}'),
                 (stranger, "{}"),
             ):
-                async with sql.tenant(connection, cell, service, claimed):
+                async with tenant(connection, cell, service, claimed):
                     statement = _event(claimed, name, payload=payload)
                     got = await sql.answer(connection, statement)
                     reason = "an event of a tenant of another cell was taken"
@@ -218,7 +242,7 @@ async def cached_plan(arena: Arena, tried: Recorder) -> None:
     async with sql.session(arena, arena.neighbour) as connection:
         await connection.execute("SET plan_cache_mode = force_generic_plan")
         for query in queries:
-            async with sql.tenant(connection, cell, "conversation", victim):
+            async with tenant(connection, cell, "conversation", victim):
                 prepared = await connection.prepare(query)
                 for _ in range(6):
                     rows = await prepared.fetch()
@@ -229,7 +253,7 @@ async def cached_plan(arena: Arena, tried: Recorder) -> None:
                 what = f"{query} prepared as the victim, run as the neighbour"
                 tried.judge(what, sql.shown(got), by=SAME_CELL, finding="sql.cached-plan")
             for service in (None, "knowledge"):
-                async with sql.tenant(connection, cell, "knowledge", other):
+                async with tenant(connection, cell, "knowledge", other):
                     if service is None:
                         await connection.execute("RESET ROLE")
                     what = f"{query} prepared as the victim, run as {service or 'the login'}"
@@ -238,12 +262,12 @@ async def cached_plan(arena: Arena, tried: Recorder) -> None:
                     except asyncpg.PostgresError as error:
                         tried.judge(what, error, by=SAME_CELL, finding="sql.cached-plan")
                         break
-        async with sql.tenant(connection, cell, "conversation", victim):
+        async with tenant(connection, cell, "conversation", victim):
             slow = asyncio.create_task(connection.fetch("SELECT content, pg_sleep(0.5) FROM messages"))
             await asyncio.sleep(0.1)
             slow.cancel()
             await asyncio.gather(slow, return_exceptions=True)
-        async with sql.tenant(connection, cell, "conversation", other):
+        async with tenant(connection, cell, "conversation", other):
             got = await sql.answer(connection, "SELECT content, current_setting('app.tenant_id') FROM messages")
             what = "the next query on a connection whose query as the victim was cancelled"
             tried.judge(what, sql.shown(got), by=SAME_CELL, finding="sql.cached-plan")
@@ -258,7 +282,7 @@ async def statistics(arena: Arena, tried: Recorder) -> None:
     cell, other = arena.victim.cell_id, arena.neighbour.tenant_id
     await _analyze(arena)
     async with sql.session(arena, arena.neighbour) as connection:
-        async with sql.tenant(connection, cell, "conversation", other):
+        async with tenant(connection, cell, "conversation", other):
             for query in (
                 "SELECT tablename, attname, most_common_vals::text, histogram_bounds::text FROM pg_stats"
                 " WHERE schemaname LIKE '%\\_conversation' OR schemaname LIKE '%\\_knowledge'",
@@ -316,7 +340,7 @@ async def _analyze(arena: Arena) -> None:
     try:
         for service in names.SERVICES:
             schema = names.schema(arena.victim.cell_id, service)
-            tables = await sql.tables_of(connection, arena.victim.cell_id, service)
+            tables = [row[0] for row in await connection.fetch(_TENANTS, schema)]
             await connection.execute("; ".join(f"ANALYZE {schema}.{table}" for table in tables))
     finally:
         await connection.close()

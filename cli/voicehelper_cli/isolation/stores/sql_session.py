@@ -18,10 +18,6 @@ from voicehelper_cli.isolation.party import Party
 Answer: TypeAlias = list[Any] | asyncpg.PostgresError
 DENIED = (asyncpg.InsufficientPrivilegeError,)
 NO_LOGIN = (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError)
-_TENANTS = (
-    "SELECT c.relname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id'"
-    " WHERE c.relnamespace = $1::regnamespace AND c.relkind IN ('r', 'p') AND c.relname <> 'outbox' ORDER BY 1"
-)
 
 
 @asynccontextmanager
@@ -48,28 +44,6 @@ async def session(
     finally:
         with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
             await connection.close(timeout=5)
-
-
-async def tables_of(connection: asyncpg.Connection, cell_id: str, service: str) -> list[str]:
-    """Those with rows of tenants, but for the outbox."""
-    return [row[0] for row in await connection.fetch(_TENANTS, names.schema(cell_id, service))]
-
-
-@asynccontextmanager
-async def tenant(
-    connection: asyncpg.Connection, cell_id: str, service: str, tenant_id: str | None
-) -> AsyncIterator[None]:
-    """As the workload's database sessions are: the service's role and the tenant, to the end of a transaction."""
-    transaction = connection.transaction()
-    await transaction.start()
-    try:
-        role, schema = names.service_role(cell_id, service), names.schema(cell_id, service)
-        await connection.execute(f"SET LOCAL ROLE {role}; SET LOCAL search_path = {schema}")
-        if tenant_id is not None:
-            await connection.execute("SELECT set_config('app.tenant_id', $1, true)", tenant_id)
-        yield
-    finally:
-        await transaction.rollback()
 
 
 async def answer(connection: asyncpg.Connection, statement: str, *arguments: Any) -> Answer:
