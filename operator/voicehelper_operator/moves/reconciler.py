@@ -252,7 +252,7 @@ class MoveReconciler:
             yes("Complete", "Moved"), finished_at=seen.now,
         )  # fmt: skip
         await self._reporter.happened(seen, "Moved", seen.move.status.message)
-        return Result()
+        return Result(0)  # one that was deleted meanwhile goes
 
     async def _abort(self, seen: Observation, planned: Plan) -> Result:
         """The source goes on, and nothing stays in the target."""
