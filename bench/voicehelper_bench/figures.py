@@ -7,6 +7,7 @@ import statistics
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from typing import TextIO
 
 
@@ -38,6 +39,13 @@ class Figure:
 def quantile(values: Sequence[float], q: float) -> float:
     """Nearest rank, ``0 <= q <= 1``. Raises IndexError for no values."""
     return sorted(values)[min(int(q * len(values)), len(values) - 1)]
+
+
+def seconds(begin: datetime | None, end: datetime | None) -> float:
+    """Between two times that were both reached. Raises AssertionError where one was not."""
+    assert begin is not None
+    assert end is not None
+    return (end - begin).total_seconds()
 
 
 def median(values: Sequence[float]) -> float:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from voicehelper_core import cell_bundle, names
+import asyncpg
+from voicehelper_core import cell_bundle, embedded_store, names
 from voicehelper_core.context import TenantContext
+from voicehelper_core.ports import ResourceStore
 from voicehelper_embedded import client
 from voicehelper_embedded.context import DATABASE
 from voicehelper_embedded.home import Home
@@ -47,6 +50,26 @@ class Place:
     def process(self) -> str:
         """Name of the cell's process."""
         return f"cell-{self.cell_id}"
+
+
+@asynccontextmanager
+async def postgres(platform: Platform) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to Postgres as its superuser."""
+    connection = await asyncpg.connect(platform.postgres_dsn)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def resources(platform: Platform) -> AsyncIterator[ResourceStore]:
+    """The platform's resources."""
+    pool = await embedded_store.connect(platform.postgres_dsn)
+    try:
+        yield embedded_store.PostgresResourceStore(pool)
+    finally:
+        await pool.close()
 
 
 def pids(platform: Platform) -> dict[str, int]:

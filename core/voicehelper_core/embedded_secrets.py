@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+
+from voicehelper_core import private_files
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 
@@ -43,13 +43,4 @@ class FileSecretStore:
 
     def _write(self, path: Path, data: dict[str, str]) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=self._folder, prefix=f".{path.name}.")  # made with mode 0600
-        try:
-            with os.fdopen(descriptor, "w") as file:
-                json.dump(data, file)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        private_files.replace(path, json.dumps(data))

@@ -6,10 +6,10 @@ import contextlib
 import fcntl
 import json
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from voicehelper_core import private_files
 from voicehelper_core.signing_keys import KeyRing
 
 
@@ -35,7 +35,7 @@ def dump(ring: KeyRing) -> str:
 def make(path: Path, ring: KeyRing) -> KeyRing:
     """Write a file that was missing, and give what it holds: that of another process which was first."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _written(path, ring)
+    temporary = private_files.written(path, dump(ring))
     try:
         os.link(temporary, path)
     except FileExistsError:
@@ -53,29 +53,8 @@ def change(path: Path, how: Callable[[KeyRing], KeyRing]) -> KeyRing:
     with _alone(path.parent):
         owner = path.stat()
         ring = how(read(path))
-        temporary = _written(path, ring, (owner.st_uid, owner.st_gid))
-        try:
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        private_files.replace(path, dump(ring), (owner.st_uid, owner.st_gid))
     return ring
-
-
-def _written(path: Path, ring: KeyRing, owner: tuple[int, int] | None = None) -> Path:
-    """A file beside ``path``, for its owner's eyes only."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # made with mode 0600
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            if owner and owner != (os.geteuid(), os.getegid()):
-                os.fchown(descriptor, *owner)
-            file.write(dump(ring))
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    return Path(name)
 
 
 @contextlib.contextmanager

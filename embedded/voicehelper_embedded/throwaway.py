@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import httpx
+import yaml
 from voicehelper_crds.validation import API_VERSION
 
 from voicehelper_embedded.context import DATABASE, HOST, kafka_admin
@@ -26,17 +27,6 @@ from voicehelper_embedded.context import DATABASE, HOST, kafka_admin
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("crds", "core", "operator", "control_plane", "router", "cell", "analytics", "cli", "embedded")
 UP_SECONDS = 420
-_TEAM: dict[str, Any] = {
-    "apiVersion": API_VERSION,
-    "kind": "TenantPlan",
-    "metadata": {"name": "team"},
-    "spec": {
-        "displayName": "Team",
-        "isolation": "shared",
-        "quota": {"users": 50, "documents": 10000, "tokensPerDay": 1_000_000_000},
-    },
-}
-"""The example's plan, with more tokens a day than all tests together use (a team's are enough for some thousand)."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +123,14 @@ def tenant(name: str, plan: str, **spec: Any) -> dict[str, Any]:
     return {"apiVersion": API_VERSION, "kind": "Tenant", "metadata": metadata, "spec": {**always, **spec}}
 
 
+def _talkative_team() -> dict[str, Any]:
+    """The example's plan, with more tokens a day than all tests together use."""
+    plans: list[dict[str, Any]] = [*yaml.safe_load_all((ROOT / "examples" / "plans.yaml").read_text())]
+    team = next(item for item in plans if item["kind"] == "TenantPlan" and item["metadata"]["name"] == "team")
+    team["spec"]["quota"]["tokensPerDay"] = 1_000_000_000
+    return team
+
+
 def _own_home(prefix: str) -> Path:
     # Services run as users of their own, who cannot enter private folders of the caller.
     if os.geteuid() == 0:
@@ -166,7 +164,7 @@ def throwaway(
         platform.cli("up", "--no-demo", timeout=UP_SECONDS)
         if examples:
             platform.cli("apply", "-f", "examples")
-            platform.cli("apply", "-f", "-", stdin=json.dumps(_TEAM))
+            platform.cli("apply", "-f", "-", stdin=json.dumps(_talkative_team()))
             for tenant in ("acme", "globex"):
                 platform.cli("wait", f"tenant/{tenant}", "--for", "condition=Ready", "--timeout", "120s")
         yield platform

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
-import asyncpg
 from voicehelper_core import names
 from voicehelper_core.context import TenantContext
 from voicehelper_embedded.throwaway import Platform
@@ -15,7 +12,8 @@ from voicehelper_embedded.throwaway import Platform
 from voicehelper_bench.figures import Report
 from voicehelper_bench.retrieval import load
 from voicehelper_bench.retrieval.speed import maker_of
-from voicehelper_bench.retrieval.world import opened
+from voicehelper_bench.retrieval.world import opened, stored
+from voicehelper_bench.site import postgres
 
 IN_CONVERSATION = 100
 _TITLE = "of the benchmark"
@@ -39,7 +37,7 @@ async def fill(report: Report, platform: Platform, tenant: str, *, messages: int
         who = world.who[tenant]
         await load.load(world, who, (await maker_of(world)).corpus(passages))
         schema = names.schema(who.cell_id, "conversation")
-        async with _postgres(platform) as connection:
+        async with postgres(platform) as connection:
             first, second = (statement.format(schema=schema) for statement in _MADE)
             conversations = messages // IN_CONVERSATION
             await connection.execute(first, who.tenant_id, _TITLE, IN_CONVERSATION, conversations, timeout=600)
@@ -52,7 +50,7 @@ async def fill(report: Report, platform: Platform, tenant: str, *, messages: int
 
 async def digest(platform: Platform, who: TenantContext) -> tuple[int, Any]:
     """Number and checksum of the messages that were put there, in the cell of the context."""
-    async with _postgres(platform) as connection:
+    async with postgres(platform) as connection:
         query = _DIGEST.format(schema=names.schema(who.cell_id, "conversation"))
         row = await connection.fetchrow(query, who.tenant_id, _TITLE, timeout=600)
         return (int(row[0]), row[1])
@@ -61,7 +59,7 @@ async def digest(platform: Platform, who: TenantContext) -> tuple[int, Any]:
 async def copied(platform: Platform, who: TenantContext) -> float:
     """Milliseconds that Postgres takes to copy the tenant's messages from one table into another."""
     table = f"{names.schema(who.cell_id, 'conversation')}.messages"
-    async with _postgres(platform) as connection, connection.transaction():
+    async with postgres(platform) as connection, connection.transaction():
         await connection.execute(f"CREATE TABLE bench_copy (LIKE {table} INCLUDING ALL)")
         statement = f"EXPLAIN (ANALYZE, FORMAT JSON) INSERT INTO bench_copy SELECT * FROM {table} WHERE tenant_id = $1"
         told = await connection.fetchval(statement, who.tenant_id, timeout=600)
@@ -70,10 +68,10 @@ async def copied(platform: Platform, who: TenantContext) -> float:
     return float(plan["Execution Time"])
 
 
-@asynccontextmanager
-async def _postgres(platform: Platform) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(platform.postgres_dsn)
+async def vectors(platform: Platform, who: TenantContext) -> int:
+    """How many the tenant has in the cell of the context."""
+    found = stored(platform, who.cell_id)
     try:
-        yield connection
+        return await found.count(who)
     finally:
-        await connection.close()
+        await found.close()

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
 
-from voicehelper_core import embedded_store, names
 from voicehelper_core.context import TenantContext
-from voicehelper_core.milvus import MilvusClient
 from voicehelper_core.ports import ResourceStore
 from voicehelper_crds import API_VERSION, TenantMove
 from voicehelper_crds.moves import TenantMoveStatus
 from voicehelper_embedded.throwaway import Platform, throwaway
 
 from voicehelper_bench.cells import make, until_ready
-from voicehelper_bench.figures import Report, median, quantile
-from voicehelper_bench.move.inhabited import copied, digest, fill
-from voicehelper_bench.retrieval.world import CELL
-from voicehelper_bench.site import Place
+from voicehelper_bench.figures import Report, median, quantile, seconds
+from voicehelper_bench.move.inhabited import copied, digest, fill, vectors
+from voicehelper_bench.retrieval.world import CELL, place
+from voicehelper_bench.site import Place, resources
 from voicehelper_bench.upgrade.load import asking
 
 _TENANT, _OTHER = "mover", "bench-other"
@@ -31,6 +28,7 @@ def run(report: Report, *, quick: bool) -> None:
     with throwaway("vh-bench-move", examples=False) as platform:
         make(platform, [_OTHER])
         until_ready(platform, [_OTHER])
+        place(platform, [_TENANT])
         asyncio.run(_measured(report, platform, messages, passages, moves))
 
 
@@ -41,21 +39,16 @@ async def _measured(report: Report, platform: Platform, messages: int, passages:
     before = await digest(platform, _who(platform))
     report.add("copy", await copied(platform, _who(platform)) / 1000, "s")
     headers = {f"client-{number}": platform.headers(_TENANT) for number in range(_CLIENTS)}
-    pool = await embedded_store.connect(platform.postgres_dsn)
-    try:
-        store = embedded_store.PostgresResourceStore(pool)
-        async with asking(platform.router, headers) as load:
-            await asyncio.sleep(3)
-            ended = [await _moved(report, store, number) for number in range(moves)]
-            await asyncio.sleep(3)
-    finally:
-        await pool.close()
+    async with resources(platform) as store, asking(platform.router, headers) as load:
+        await asyncio.sleep(3)
+        ended = [await _moved(report, store, number) for number in range(moves)]
+        await asyncio.sleep(3)
     _figures(report, ended)
     report.add("requests", load.asked.total(), "requests")
     report.add("failed", load.failed.total(), "requests")
     after = await digest(platform, _who(platform))
     report.add("changed", int(before != after), "differences")
-    report.add("vectors.missing", passages - await _vectors(platform), "vectors")
+    report.add("vectors.missing", passages - await vectors(platform, _who(platform)), "vectors")
 
 
 def _who(platform: Platform) -> TenantContext:
@@ -77,7 +70,7 @@ async def _moved(report: Report, store: ResourceStore, number: int) -> TenantMov
 
 def _figures(report: Report, ended: list[TenantMoveStatus]) -> None:
     pauses = [status.pause_seconds for status in ended if status.pause_seconds is not None]
-    until_switch = [_seconds(status.started_at, status.switched_at) for status in ended]
+    until_switch = [seconds(status.started_at, status.switched_at) for status in ended]
     whole = median(until_switch)
     peer = f"requests wait while all is copied: {whole:.1f} s"
     report.add("pause.p50", median(pauses), "s", peer=peer, ratio=median(pauses) / whole, runs=len(pauses))
@@ -85,24 +78,4 @@ def _figures(report: Report, ended: list[TenantMoveStatus]) -> None:
     report.add("pause.max", max(pauses), "s", runs=len(pauses))
     report.add("attempts", sum(status.attempts for status in ended), "attempts", runs=len(ended))
     report.spread("until-switch", until_switch, "s")
-    report.spread("whole", [_seconds(status.started_at, status.finished_at) for status in ended], "s")
-
-
-def _seconds(begin: datetime | None, end: datetime | None) -> float:
-    assert begin is not None
-    assert end is not None
-    return (end - begin).total_seconds()
-
-
-async def _vectors(platform: Platform) -> int:
-    who, client = _who(platform), MilvusClient(f"http://127.0.0.1:{platform.ports['milvus']}")
-    try:
-        rows = await client.query(
-            names.collection(who.cell_id),
-            filter=f'tenant_id == "{who.tenant_id}"',
-            partition_names=[who.tenant_id],
-            output_fields=["count(*)"],
-        )
-        return int(rows[0]["count(*)"])
-    finally:
-        await client.close()
+    report.spread("whole", [seconds(status.started_at, status.finished_at) for status in ended], "s")

@@ -14,7 +14,6 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-import asyncpg
 import psutil
 from voicehelper_cell.indexing import repository
 from voicehelper_cell.indexing.chunking import Chunk
@@ -28,6 +27,7 @@ from voicehelper_embedded.throwaway import Platform
 
 from voicehelper_bench.retrieval.corpus import Corpus
 from voicehelper_bench.retrieval.world import World
+from voicehelper_bench.site import postgres
 
 PASSAGES_IN_DOCUMENT = 500
 _REPAIR_SECONDS = 1500.0
@@ -63,13 +63,10 @@ async def load(world: World, who: TenantContext, corpus: Corpus) -> None:
 
 async def tidy(platform: Platform, world: World) -> None:
     """What autovacuum does some minute after a load, now: postings can then be read from their index alone."""
-    connection = await asyncpg.connect(platform.postgres_dsn)
-    try:
-        cell_id = next(iter(world.who.values())).cell_id
+    cell_id = next(iter(world.who.values())).cell_id
+    async with postgres(platform) as connection:
         for table in ("chunk_terms", "chunks", "documents", "chunk_vectors"):
             await connection.execute(f"vacuum analyze {names.schema(cell_id, 'knowledge')}.{table}", timeout=900)
-    finally:
-        await connection.close()
 
 
 async def vectors_are_there(world: World, wanted: dict[str, int], note: Callable[[str], None]) -> None:

@@ -62,6 +62,11 @@ def place(platform: Platform, tenants: Sequence[str]) -> None:
         platform.cli("wait", f"tenant/{name}", "--for", "condition=Ready", "--timeout", "300s", timeout=330)
 
 
+def stored(platform: Platform, cell_id: str) -> Vectors:
+    """The vectors of a cell, by the cell's own code."""
+    return Vectors(SimpleNamespace(cell_id=cell_id, milvus_uri=f"http://127.0.0.1:{platform.ports['milvus']}"))
+
+
 @asynccontextmanager
 async def opened(platform: Platform, tenants: Sequence[str]) -> AsyncIterator[World]:
     """The service, with the cell's own credentials."""
@@ -69,7 +74,7 @@ async def opened(platform: Platform, tenants: Sequence[str]) -> AsyncIterator[Wo
     cell_id = place.cell_id
     pool = await connect(place.dsn, 8)
     database = Database(pool, cell_id, "knowledge")
-    vectors = Vectors(SimpleNamespace(cell_id=cell_id, milvus_uri=f"http://127.0.0.1:{ports['milvus']}"))
+    vectors = stored(platform, cell_id)
     address = channel(f"127.0.0.1:{ports['inference-grpc']}")
     inference = inference_pb2_grpc.InferenceServiceStub(address)
     who = {

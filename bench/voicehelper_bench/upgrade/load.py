@@ -20,8 +20,7 @@ class Load:
     """What was asked, and what was not answered as it should be, by tenant."""
 
     def __init__(self) -> None:
-        self.asked, self.failed, self.answered = Counter[str](), Counter[str](), Counter[str]()
-        """Requests, those of them that failed, and questions that were answered."""
+        self.asked, self.failed = Counter[str](), Counter[str]()
         self.first_failure: float | None = None
         """Seconds since the epoch."""
 
@@ -37,8 +36,6 @@ class Load:
                 if not await (_post(client, question) if asks else _list(client)):
                     self.failed[tenant] += 1
                     self.first_failure = self.first_failure or time.time()
-                elif asks:
-                    self.answered[tenant] += 1
                 await asyncio.sleep(_PAUSE_SECONDS)
 
 

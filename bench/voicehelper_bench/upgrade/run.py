@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from voicehelper_core import embedded_store
 from voicehelper_core.ports import ResourceStore
 from voicehelper_crds import Cell
 from voicehelper_embedded.throwaway import Platform, tenant, throwaway
 
 from voicehelper_bench.cells import make, until_ready
-from voicehelper_bench.figures import Report
+from voicehelper_bench.figures import Report, seconds
+from voicehelper_bench.site import resources
 from voicehelper_bench.upgrade.load import Load, asking
 from voicehelper_bench.upgrade.rollout import Ended, broken, install, rolled_out
 
@@ -61,7 +58,7 @@ def _inhabited(report: Report, platform: Platform, count: int) -> list[str]:
 async def _measured(report: Report, platform: Platform, tenants: list[str]) -> None:
     count = len(tenants)
     report.add("cells", count, "cells")
-    async with _store(platform) as store:
+    async with resources(platform) as store:
         (current,) = await _running(store)
         install(platform, current, _GOOD)
         install(platform, current, _BAD, broken)
@@ -69,9 +66,9 @@ async def _measured(report: Report, platform: Platform, tenants: list[str]) -> N
         report.add("good.concurrency", abreast := max(1, count // 5), "cells at once")
         load, good = await site.under_load("good", _GOOD, _at_once(abreast))
         assert good.status.phase == "Complete", good.status
-        seconds = [(entry.since - entry.begun_at).total_seconds() for entry in good.cells if entry.begun_at]
-        report.spread("good.cell", seconds, "s")
-        report.add("good.all", _seconds(good.status.started_at, good.status.finished_at), "s")
+        taken = [seconds(entry.begun_at, entry.since) for entry in good.cells]
+        report.spread("good.cell", taken, "s")
+        report.add("good.all", seconds(good.status.started_at, good.status.finished_at), "s")
         _asked(report, "good", load)
         by_waves = await site.failing("waves", None)
         together = await site.failing("at-once", _at_once(count))
@@ -83,15 +80,6 @@ def _at_once(cells: int) -> dict[str, Any]:
     """One wave of all cells, so many at once, without a bake."""
     wave = {"name": "all", "maxConcurrency": cells, "bake": {"seconds": 0}}
     return {"waves": [wave], "failurePolicy": {"maxFailedCells": cells}}
-
-
-@asynccontextmanager
-async def _store(platform: Platform) -> AsyncIterator[ResourceStore]:
-    pool = await embedded_store.connect(platform.postgres_dsn)
-    try:
-        yield embedded_store.PostgresResourceStore(pool)
-    finally:
-        await pool.close()
 
 
 async def _running(store: ResourceStore) -> set[str]:
@@ -139,15 +127,9 @@ def _blast(report: Report, name: str, load: Load, ended: Ended, *, at_once: int 
     assert ended.noticed is not None
     assert load.first_failure is not None
     report.add(f"{name}.noticed", ended.noticed.timestamp() - load.first_failure, "s")
-    report.add(f"{name}.back", _seconds(ended.noticed, ended.status.finished_at), "s")
+    report.add(f"{name}.back", seconds(ended.noticed, ended.status.finished_at), "s")
 
 
 def _asked(report: Report, name: str, load: Load) -> None:
     report.add(f"{name}.requests", load.asked.total(), "requests")
     report.add(f"{name}.failed", load.failed.total(), "requests")
-
-
-def _seconds(begin: datetime | None, end: datetime | None) -> float:
-    assert begin is not None
-    assert end is not None
-    return (end - begin).total_seconds()

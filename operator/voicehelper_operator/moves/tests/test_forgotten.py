@@ -25,15 +25,20 @@ async def looks(world: World) -> None:
     raise AssertionError("it looks for ever")
 
 
+async def forgotten(world: World) -> None:
+    """Deleted, it is gone after its own looks."""
+    await world.store.delete(TenantMove, "m")
+    with pytest.raises(errors.NotFound):
+        await looks(world)
+        await look(world)
+
+
 async def test_in_its_grace_it_cleans_up_and_is_gone():
     world = await world_of()
     await world.store.apply(move(graceSeconds=3600))
     await looks(world)
     assert (await look(world)).status.phase == "Grace"
-    await world.store.delete(TenantMove, "m")
-    with pytest.raises(errors.NotFound):
-        await looks(world)
-        await look(world)
+    await forgotten(world)
     await world.settle()
     assert await home(world) == "two"
 
@@ -43,7 +48,4 @@ async def test_after_its_end_it_is_gone():
     await world.store.apply(move())
     await looks(world)
     assert (await look(world)).status.phase == "Complete"
-    await world.store.delete(TenantMove, "m")
-    with pytest.raises(errors.NotFound):
-        await looks(world)
-        await look(world)
+    await forgotten(world)
